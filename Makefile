@@ -1,0 +1,97 @@
+# One short target for each thing that a person does; `make` alone lists them.
+
+.DEFAULT_GOAL := help
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+API_PORT ?= 8000
+STORE_PORT ?= 9000
+STACK ?= lambda-digits
+EVENT ?= events/http_v2_predict_json.json
+
+# Operators' targets act on the store that `make serve` runs, or with BUCKET=… on one at AWS.
+LOCAL_STORE := AWS_ENDPOINT_URL_S3=http://127.0.0.1:$(STORE_PORT) AWS_DEFAULT_REGION=us-east-1 \
+	AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local DIGITS_BUCKET=lambda-digits
+ON_STORE = env $(if $(BUCKET),DIGITS_BUCKET=$(BUCKET),$(LOCAL_STORE))
+
+.PHONY: help
+help:  ## list these targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+
+.PHONY: setup
+setup:  ## make .venv: uv, CPython 3.13, the locked packages
+	@local/setup
+
+.PHONY: demo
+demo: setup  ## train on MNIST, publish, serve and ask; stays up until Ctrl-C
+	@python -m local demo --api-port $(API_PORT) --store-port $(STORE_PORT)
+
+.PHONY: smoke
+smoke: setup  ## the demo without staying up; the exit status tells whether all went well
+	@python -m local smoke
+
+.PHONY: serve
+serve: setup  ## serve the last trained model
+	@python -m local serve --api-port $(API_PORT) --store-port $(STORE_PORT)
+
+.PHONY: api-test
+api-test: setup  ## post a sample request: URL=… TOKEN=… [IMAGE=…] [INSECURE=1]
+	@python -m local api-test --url "$(URL)" --token "$(TOKEN)" $(if $(IMAGE),--image $(IMAGE)) $(if $(INSECURE),--insecure)
+
+.PHONY: token
+token: setup  ## issue an access token: NAME=… [BUCKET=…]
+	@$(ON_STORE) python -m digits token "$(NAME)"
+
+.PHONY: revoke
+revoke: setup  ## end an access token: NAME=… [BUCKET=…]
+	@$(ON_STORE) python -m digits revoke "$(NAME)"
+
+.PHONY: models
+models: setup  ## list the published models: [BUCKET=…]
+	@$(ON_STORE) python -m training models
+
+.PHONY: test
+test: setup build  ## run all tests that need neither Docker nor AWS
+	@pytest
+
+.PHONY: test-docker
+test-docker: setup build  ## run the tests that need a Docker engine
+	@pytest -m docker
+
+.PHONY: check
+check: setup  ## lint, types, template
+	@ruff check .
+	@ruff format --check .
+	@mypy
+	@sam validate
+
+.PHONY: format
+format: setup  ## mend what the linter can mend
+	@ruff check --fix .
+	@ruff format .
+
+COMPILE := uv pip compile --quiet --universal --generate-hashes --python-version 3.13 \
+	--no-emit-index-url --custom-compile-command 'make lock'
+
+.PHONY: lock
+lock: setup  ## write the hashed locks anew from pyproject.toml
+	@$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
+	@$(COMPILE) pyproject.toml --group train -c requirements/dev.txt -o requirements/train.txt
+	@$(COMPILE) pyproject.toml -c requirements/dev.txt -o layers/runtime/requirements.txt
+	@echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
+
+.PHONY: build
+build: setup  ## build the function and its layers for Lambda
+	@sam build
+
+.PHONY: local-invoke
+local-invoke: setup build  ## invoke the function in Lambda's container: EVENT=events/….json
+	@python -m local invoke --event "$(EVENT)"
+
+.PHONY: deploy
+deploy: setup build  ## build, deploy, train and publish the first model: [STACK=…]
+	@sam deploy --stack-name "$(STACK)"
+	@python -m local finish-deploy "$(STACK)"
+
+.PHONY: clean
+clean:  ## remove everything that was made here
+	@rm -rf .venv .aws-sam artifacts .mypy_cache .pytest_cache .ruff_cache
