@@ -1,0 +1,1 @@
+"""What serving and training share: canonical form, classifier, registry, manifest, tokens, errors."""

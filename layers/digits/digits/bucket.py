@@ -1,0 +1,103 @@
+"""Writing the object store: every write states what it expects to find there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from digits.errors import ConfigurationError, ConflictError, ObjectNotFoundError, StoreError
+from digits.store import StoredObject
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 3})
+_LOST = {"PreconditionFailed", "ConditionalRequestConflict"}
+_ABSENT = {"NoSuchKey", "404"}
+
+
+class Bucket:
+    """A bucket as writers see it: create, replace, never overwrite blindly."""
+
+    def __init__(self, name: str, client: S3Client | None = None) -> None:
+        """Bind a bucket; address and credentials are those that boto3 finds.
+
+        Raises:
+            ConfigurationError: no name, or boto3 finds no usable configuration.
+        """
+        if not name:
+            raise ConfigurationError("no bucket: set DIGITS_BUCKET to the bucket that holds the models")
+        self.name = name
+        try:
+            self._client = client or boto3.client("s3", config=_CONFIG)
+        except (BotoCoreError, ValueError) as error:
+            raise ConfigurationError(f"S3 cannot be addressed: {error}") from error
+
+    def get(self, key: str) -> StoredObject:
+        """Return an object.
+
+        Raises:
+            ObjectNotFoundError: there is no such key.
+            StoreError: the store did not answer, or refused.
+        """
+        try:
+            answer = self._client.get_object(Bucket=self.name, Key=key)
+            return StoredObject(answer["Body"].read(), answer["ETag"])
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(key, error) from error
+
+    def create(self, key: str, data: bytes) -> None:
+        """Write an object that must not exist yet.
+
+        Raises:
+            ConflictError: it exists.
+            StoreError: the store did not answer, or refused.
+        """
+        try:
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*")
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(key, error) from error
+
+    def replace(self, key: str, data: bytes, etag: str) -> None:
+        """Write an object that must still be in the state that `etag` names.
+
+        Raises:
+            ConflictError: it is not.
+            StoreError: the store did not answer, or refused.
+        """
+        try:
+            self._client.put_object(Bucket=self.name, Key=key, Body=data, IfMatch=etag)
+        except (BotoCoreError, ClientError) as error:
+            failure = self._error(key, error)
+            if isinstance(failure, ObjectNotFoundError):
+                raise ConflictError(f"{key} was deleted by somebody else meanwhile") from error
+            raise failure from error
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """Return all keys under a prefix, in order.
+
+        Raises:
+            StoreError: the store did not answer, or refused.
+        """
+        try:
+            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
+                for entry in page.get("Contents", []):
+                    yield entry["Key"]
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(prefix, error) from error
+
+    def _error(self, key: str, error: BotoCoreError | ClientError) -> Exception:
+        if not isinstance(error, ClientError):
+            return StoreError(f"the object store did not answer for {key}: {error}")
+        code = error.response.get("Error", {}).get("Code", "")
+        if code in _ABSENT:
+            return ObjectNotFoundError(key)
+        if code in _LOST:
+            return ConflictError(f"{key} was written by somebody else meanwhile")
+        if code == "NoSuchBucket":
+            return ConfigurationError(f"there is no bucket {self.name!r}")
+        return StoreError(f"the object store refused {key}: {code or error}")

@@ -1,0 +1,123 @@
+"""Every error that the project raises on purpose.
+
+    DigitsError
+    ├── RequestError                  the caller's fault; the message tells what would be right
+    │   ├── MalformedRequestError         not JSON, or nothing in it
+    │   ├── FieldError                    one field is wrong; carries a JSON pointer
+    │   ├── ImageError                    not an image, damaged, empty or too many pixels
+    │   │   └── BlankImageError               an image without ink
+    │   ├── BodyTooLargeError
+    │   ├── MediaTypeError                a content type that is not served
+    │   └── AuthenticationError           no token, or one that is not valid
+    ├── UnavailableError              the service cannot answer now; trying again may help
+    │   ├── StoreError                    the object store did not answer, or refused
+    │   ├── NoModelError                  nothing has been published yet
+    │   ├── NoTokensError                 no token has been issued yet
+    │   └── CorruptModelError             what is published fails its own proofs
+    └── OperationError                a command of an operator cannot be carried out
+        ├── ConfigurationError
+        ├── DataError                     no data, damaged data, or data that is not what it says
+        ├── UnknownRecipeError
+        ├── UnknownVersionError
+        ├── ParityError                   the exported model disagrees with the trained one
+        └── ConflictError                 somebody else wrote first, or a rule forbids it
+
+ObjectNotFoundError stands beside the tree: an absent key is an answer, not a failure, and each
+caller turns it into the error that it means there.
+"""
+
+
+class DigitsError(Exception):
+    """Base of the errors above; `str(error)` is one line for a person."""
+
+
+class ObjectNotFoundError(Exception):
+    """The store has no object under that key."""
+
+
+class RequestError(DigitsError):
+    """The request cannot be answered as it is."""
+
+
+class MalformedRequestError(RequestError):
+    """The body is not a request document."""
+
+
+class FieldError(RequestError):
+    """One field of the request document is wrong.
+
+    Attributes:
+        pointer: JSON pointer (RFC 6901) to the field.
+    """
+
+    def __init__(self, message: str, pointer: str) -> None:
+        super().__init__(message)
+        self.pointer = pointer
+
+
+class ImageError(RequestError):
+    """The bytes cannot be used as an image."""
+
+
+class BlankImageError(ImageError):
+    """The image shows no ink."""
+
+
+class BodyTooLargeError(RequestError):
+    """The body is over the limit."""
+
+
+class MediaTypeError(RequestError):
+    """The body's content type is not one that the service reads."""
+
+
+class AuthenticationError(RequestError):
+    """The request carries no valid token."""
+
+
+class UnavailableError(DigitsError):
+    """The service cannot answer now."""
+
+
+class StoreError(UnavailableError):
+    """The object store did not answer, or refused."""
+
+
+class NoModelError(UnavailableError):
+    """No model has been published."""
+
+
+class NoTokensError(UnavailableError):
+    """No token has been issued."""
+
+
+class CorruptModelError(UnavailableError):
+    """The published model fails its own proofs."""
+
+
+class OperationError(DigitsError):
+    """An operator's command cannot be carried out."""
+
+
+class ConfigurationError(OperationError):
+    """A setting is missing or makes no sense."""
+
+
+class DataError(OperationError):
+    """The data set is missing, damaged, or not what it says it is."""
+
+
+class UnknownRecipeError(OperationError):
+    """There is no recipe of that name."""
+
+
+class UnknownVersionError(OperationError):
+    """There is no model of that version."""
+
+
+class ParityError(OperationError):
+    """The exported model and the trained one disagree."""
+
+
+class ConflictError(OperationError):
+    """Somebody else wrote first, or a rule of the registry forbids the change."""

@@ -1,0 +1,168 @@
+"""The manifest: what a published model is, where it came from and what it must answer."""
+
+from __future__ import annotations
+
+import base64
+from datetime import datetime
+from typing import Annotated, Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from digits.errors import CorruptModelError
+
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+Share = Annotated[float, Field(ge=0, le=1)]
+Version = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")]
+
+
+class _Record(BaseModel):
+    """Immutable; keys that this release does not know are read over."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class FileRecord(_Record):
+    """One file of a version."""
+
+    sha256: Sha256
+    size_bytes: int
+
+
+class Tensor(_Record):
+    """An input or output of the network; a free dimension is -1."""
+
+    name: str
+    dtype: str
+    shape: list[int]
+    minimum: float
+    maximum: float
+
+
+class RecipeRecord(_Record):
+    """How the network was trained."""
+
+    name: str
+    hyperparameters: dict[str, Any]
+    parameter_count: int
+    seed: int
+
+
+class DatasetRecord(_Record):
+    """What the network was trained, chosen and tested on."""
+
+    name: str
+    source: str
+    sha256: Sha256
+    training_count: int
+    holdout_count: int
+    holdout_sha256: Sha256
+    test_count: int
+
+
+class Metrics(_Record):
+    """How good the exported model is on one part of the data.
+
+    Attributes:
+        accuracy_interval: 95 % Wilson score interval (Wilson, 1927).
+        class_accuracy: share of each digit's images that were read right, digits 0 to 9.
+        negative_log_likelihood: mean, in nats.
+        expected_calibration_error: over 15 equal bins of confidence (Guo et al., 2017).
+    """
+
+    count: int
+    accuracy: Share
+    accuracy_interval: tuple[Share, Share]
+    class_accuracy: list[Share]
+    negative_log_likelihood: float
+    expected_calibration_error: Share
+
+
+class Golden(_Record):
+    """A real digit with the answer that the model gave where it was made."""
+
+    label: int
+    pixels_base64: str
+    probabilities: list[float]
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return uint8 (28, 28)."""
+        return np.frombuffer(base64.b64decode(self.pixels_base64), np.uint8).reshape(28, 28)
+
+
+class Manifest(_Record):
+    """The self-description of one immutable version.
+
+    Attributes:
+        canonical_form: version of the canonical form that the network was trained for.
+        acceptance_threshold: answers of at least this confidence are 99.9 % right on the holdout;
+            null where no threshold reaches that.
+        wall_seconds: from the arrays in memory to the exported model.
+    """
+
+    schema_version: Literal[1] = 1
+    version: Version
+    created_at: datetime
+    files: dict[str, FileRecord]
+    input: Tensor
+    output: Tensor
+    classes: list[str]
+    canonical_form: int
+    recipe: RecipeRecord
+    dataset: DatasetRecord
+    code_revision: str | None
+    libraries: dict[str, str]
+    wall_seconds: float
+    acceptance_threshold: Share | None
+    holdout: Metrics
+    test: Metrics
+    goldens: Annotated[list[Golden], Field(min_length=1)]
+
+    def to_json(self) -> bytes:
+        """Return the bytes that are published; the pointer carries their SHA-256."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Manifest:
+        """Read a published manifest.
+
+        Raises:
+            CorruptModelError: not a manifest of a schema version that this release knows.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise CorruptModelError(f"the manifest cannot be read: {first_problem(error)}") from error
+
+
+class Pointer(_Record):
+    """`models/current.json`: which version is live."""
+
+    version: Version
+    manifest_sha256: Sha256
+    previous: Version | None
+    promoted_at: datetime
+
+    def to_json(self) -> bytes:
+        """Return the bytes of the pointer object."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Pointer:
+        """Read the pointer object.
+
+        Raises:
+            CorruptModelError: the object is not a pointer.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise CorruptModelError(f"the pointer cannot be read: {first_problem(error)}") from error
+
+
+def first_problem(error: ValidationError) -> str:
+    """Return the first of pydantic's findings as one line."""
+    finding = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(str(part) for part in finding["loc"])
+    return f"{place}: {finding['msg']}" if place else str(finding["msg"])

@@ -1,0 +1,134 @@
+"""Named access tokens: random, shown once, kept as SHA-256 digests in `auth/tokens.json`.
+
+A digest without salt or stretching is enough because a token is 256 random bits, not a password.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic.types import StringConstraints
+
+from digits.errors import ConflictError, NoTokensError, ObjectNotFoundError, OperationError
+
+if TYPE_CHECKING:
+    from digits.bucket import Bucket
+
+KEY = "auth/tokens.json"
+NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
+
+
+class TokenRecord(BaseModel):
+    """What is kept of a token."""
+
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    created_at: datetime
+
+
+_FILE = TypeAdapter(dict[str, TokenRecord])
+
+
+@dataclass(frozen=True)
+class TokenSet:
+    """The tokens that are valid now."""
+
+    records: dict[str, TokenRecord]
+
+    def name_of(self, token: str) -> str | None:
+        """Return the name of a token, or None where it is not valid.
+
+        Every record is compared, each in constant time, so that the time taken tells nothing.
+        """
+        digest = _digest(token)
+        found = None
+        for name, record in self.records.items():
+            if hmac.compare_digest(record.sha256, digest):
+                found = name
+        return found
+
+    @classmethod
+    def from_json(cls, data: bytes) -> TokenSet:
+        """Read `auth/tokens.json`.
+
+        Raises:
+            NoTokensError: the file cannot be read.
+        """
+        try:
+            return cls(_FILE.validate_json(data))
+        except ValidationError as error:
+            raise NoTokensError("the token file cannot be read") from error
+
+
+def issue(bucket: Bucket, name: str) -> str:
+    """Add a random token of that name and return it; it is shown this once and cannot be recovered.
+
+    Raises:
+        OperationError: see `add`.
+    """
+    token = secrets.token_urlsafe(32)
+    add(bucket, name, token)
+    return token
+
+
+def add(bucket: Bucket, name: str, token: str) -> None:
+    """Make a token valid under a name.
+
+    Raises:
+        OperationError: the name is not usable.
+        ConflictError: the name is taken, or the file changed meanwhile.
+    """
+    if not re.fullmatch(NAME_PATTERN, name):
+        raise OperationError(f"{name!r} is no name for a token: use letters, digits, '.', '_' and '-', at most 64")
+    records, etag = _read(bucket)
+    if name in records:
+        raise ConflictError(f"there is a token {name!r} already: revoke it first, or choose another name")
+    records[name] = TokenRecord(sha256=_digest(token), created_at=datetime.now(UTC))
+    _write(bucket, records, etag)
+
+
+def revoke(bucket: Bucket, name: str) -> None:
+    """End the token of that name.
+
+    Raises:
+        OperationError: there is none.
+        ConflictError: the file changed meanwhile.
+    """
+    records, etag = _read(bucket)
+    if records.pop(name, None) is None:
+        raise OperationError(f"there is no token {name!r}; there are: {', '.join(sorted(records)) or 'none'}")
+    _write(bucket, records, etag)
+
+
+def names(bucket: Bucket) -> dict[str, datetime]:
+    """Return the tokens' names and when each was issued."""
+    return {name: record.created_at for name, record in _read(bucket)[0].items()}
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _read(bucket: Bucket) -> tuple[dict[str, TokenRecord], str | None]:
+    try:
+        stored = bucket.get(KEY)
+    except ObjectNotFoundError:
+        return {}, None
+    try:
+        return _FILE.validate_json(stored.data), stored.etag
+    except ValidationError as error:
+        raise OperationError(f"{KEY} cannot be read; mend or delete it") from error
+
+
+def _write(bucket: Bucket, records: dict[str, TokenRecord], etag: str | None) -> None:
+    data = _FILE.dump_json(records, indent=2)
+    if etag is None:
+        bucket.create(KEY, data)
+    else:
+        bucket.replace(KEY, data, etag)
