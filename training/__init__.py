@@ -1,0 +1,1 @@
+"""The offline job: digits in, an immutable, self-describing model out."""

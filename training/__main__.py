@@ -1,0 +1,160 @@
+"""The command line of the training job."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from digits.bucket import Bucket
+from digits.canonical import canonicalize
+from digits.errors import DigitsError, ImageError
+from digits.images import decode
+from digits.registry import MODEL_FILE, Registry, sha256
+from training.artifacts import OUTPUT, latest_folder, read_folder
+
+_EPILOG = """\
+environment:
+  DIGITS_BUCKET         the bucket that holds the models
+  AWS_ENDPOINT_URL_S3   address of an S3-compatible store; AWS where it is not set
+  DIGITS_MNIST          where MNIST is, as --data; looked for otherwise: the bucket, Keras's cache
+                        or download, and last the embedded subset of 5,000 digits
+Credentials are found as the AWS SDK finds them.
+
+Errors are one line on standard error and exit status 2.
+"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command and return the exit status."""
+    options = _parser().parse_args(arguments)
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    for noisy in ("boto3", "botocore", "s3transfer"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    try:
+        status: int = options.command(options)
+        return status
+    except DigitsError as error:
+        return _fail(error)
+
+
+def _fail(error: DigitsError) -> int:
+    print(f"error: {error}", file=sys.stderr)
+    return 2
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m training",
+        description="Train, try and publish models that read handwritten digits.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    train = commands.add_parser("train", help="train a model into a folder", description=train_command.__doc__)
+    train.add_argument("--recipe", default="default", help="'default' (small and fast) or 'reference' (as published)")
+    train.add_argument("--data", metavar="PATH", help="MNIST as an npz file or a folder of IDX files, or 'embedded'")
+    train.add_argument("--seed", type=int, default=1, help="of every random number (default: 1)")
+    train.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="(default: artifacts)")
+    train.set_defaults(command=train_command)
+
+    publish = commands.add_parser(
+        "publish", help="make a trained model the current one", description=publish_command.__doc__
+    )
+    publish.add_argument("folder", type=Path, nargs="?", help="a version's folder (default: the newest in artifacts)")
+    publish.add_argument("--force", action="store_true", help="even over a model that was trained on more digits")
+    publish.set_defaults(command=publish_command)
+
+    test = commands.add_parser("test", help="read images with the current model", description=test_command.__doc__)
+    test.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG or JPEG file of one digit")
+    test.set_defaults(command=test_command)
+
+    models = commands.add_parser("models", help="list the published models", description=models_command.__doc__)
+    models.set_defaults(command=models_command)
+    return parser
+
+
+def train_command(options: argparse.Namespace) -> int:
+    """Train a model, measure it on the test digits, export it, and write it with its manifest to a folder."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow takes seconds to import, which the other commands need not wait for.
+    from training import dataset, job, recipes
+
+    recipe = recipes.find_recipe(options.recipe)
+    bucket = Bucket(os.environ["DIGITS_BUCKET"]) if os.environ.get("DIGITS_BUCKET") else None
+    found = dataset.find(options.data, bucket, os.environ)
+    print(
+        f"data: {found.name} from {found.source}: {len(found.training):,} training digits, "
+        f"{len(found.holdout):,} holdout, {len(found.test):,} test",
+    )
+    if found.name != "mnist":
+        print("data: this is a small part of MNIST; name the whole with --data or DIGITS_MNIST for a better model")
+    print(f"recipe: {recipe.name}: {recipe.summary}", flush=True)
+    folder = job.run(recipe, found, options.seed, options.output, say=print)
+    print(f"written to {folder}")
+    return 0
+
+
+def publish_command(options: argparse.Namespace) -> int:
+    """Upload a trained model under its version and point the service at it."""
+    registry = _registry()
+    manifest, files = read_folder(options.folder or latest_folder(OUTPUT))
+    registry.publish(manifest, files)
+    print(f"published {manifest.version}")
+    pointer = registry.promote(manifest.version, force=options.force)
+    print(f"current is {pointer.version}" + (f", before it {pointer.previous}" if pointer.previous else ""))
+    return 0
+
+
+def test_command(options: argparse.Namespace) -> int:
+    """Read images with the current model: one line for each, in the order given."""
+    loaded = _registry().load()
+    print(f"{'digit':5}  {'confidence':>10}  {'sha256':12}  image        (model {loaded.manifest.version})")
+    status = 0
+    for path in options.images:
+        try:
+            data = _read_file(path)
+            probabilities = loaded.classifier.predict(canonicalize(decode(data)).pixels[None])[0]
+        except ImageError as error:
+            status = _fail(ImageError(f"{path}: {error}"))
+            continue
+        digit = int(probabilities.argmax())
+        print(f"{digit:5}  {probabilities[digit]:10.4f}  {sha256(data)[:12]}  {path}")
+    return status
+
+
+def models_command(_: argparse.Namespace) -> int:
+    """List the published models, oldest first, with their accuracy; * marks the current one."""
+    registry = _registry()
+    current = registry.current()
+    versions = registry.versions()
+    print(f"  {'version':25}  {'test accuracy':>13}  {'recipe':10}  {'trained on':>10}  bytes")
+    for version in versions:
+        manifest = registry.manifest(version)
+        mark = "*" if current and current.version == version else " "
+        print(
+            f"{mark} {version:25}  {manifest.test.accuracy:>13.2%}  {manifest.recipe.name:10}  "
+            f"{manifest.dataset.training_count:>10,}  {manifest.files[MODEL_FILE].size_bytes:,}"
+        )
+    if not versions:
+        print("  none")
+    return 0
+
+
+def _registry() -> Registry:
+    return Registry(Bucket(os.environ.get("DIGITS_BUCKET", "")))
+
+
+def _read_file(path: str) -> bytes:
+    try:
+        return Path(path).read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+
+
+if __name__ == "__main__":
+    sys.exit(main())

