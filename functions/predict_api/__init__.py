@@ -1,0 +1,1 @@
+"""The HTTPS API: a picture of a handwritten digit in, the digit and an honest confidence out."""
