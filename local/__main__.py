@@ -1,0 +1,84 @@
+"""The command line of the laptop stack; the Makefile's targets call it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from digits.errors import DigitsError
+from local import api_test
+from training.artifacts import OUTPUT
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; the exit status is 1 where the API test or the demo fails, 2 for what cannot be done."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(message)s")
+    options = _parser().parse_args(arguments)
+    try:
+        _run(options)
+    except DigitsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1 if options.command in ("demo", "smoke", "api-test") else 2
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m local", description="Run everything on this machine.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
+    for name, summary in (
+        ("demo", "train, publish, serve, ask; then stay up"),
+        ("smoke", "the same, but end after the first answer"),
+        ("serve", "serve the last trained model"),
+    ):
+        command = commands.add_parser(name, help=summary)
+        command.add_argument("--store-port", type=int, default=0, help="of the object store (default: any)")
+        command.add_argument("--api-port", type=int, default=0, help="of the API (default: any)")
+
+    test = commands.add_parser("api-test", help="post a sample request and judge the answer")
+    test.add_argument("--url", required=True)
+    test.add_argument("--token", required=True)
+    test.add_argument("--image", type=Path, default=api_test.SAMPLE)
+    test.add_argument("--insecure", action="store_true", help="trust any certificate")
+
+    invoke = commands.add_parser("invoke", help="invoke the built function in Lambda's container")
+    invoke.add_argument("--event", type=Path, required=True)
+    invoke.add_argument("--artifacts", type=Path, default=OUTPUT, help="where trainings left their models")
+
+    output = commands.add_parser("stack-output", help="print an output of a deployed stack")
+    output.add_argument("stack")
+    output.add_argument("name")
+
+    finish = commands.add_parser("finish-deploy", help="give a deployed stack its first model and token")
+    finish.add_argument("stack")
+    return parser
+
+
+def _run(options: argparse.Namespace) -> None:
+    # Imported where it is needed: serving should not wait for the API test's client, nor that for a store.
+    if options.command in ("demo", "smoke", "serve"):
+        from local import stack
+
+        if options.command == "serve":
+            stack.serve(options.store_port, options.api_port)
+        else:
+            stack.demo(options.store_port, options.api_port, stay=options.command == "demo")
+    elif options.command == "api-test":
+        api_test.run(options.url, options.token, options.image, verify=not options.insecure)
+    elif options.command == "invoke":
+        from local.lambda_invoke import invoke
+
+        invoke(options.event, options.artifacts)
+    else:
+        from local import deploy
+
+        if options.command == "stack-output":
+            print(deploy.stack_output(options.stack, options.name))
+        else:
+            deploy.finish(options.stack)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

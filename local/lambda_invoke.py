@@ -1,0 +1,60 @@
+"""`sam local invoke` with a store that holds the last trained model and the events' token."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import tempfile
+from ipaddress import ip_network
+from pathlib import Path
+
+from digits import tokens
+from digits.bucket import Bucket
+from digits.errors import OperationError
+from local.stack import publish_latest, running_store
+
+# The sample events carry this token. It is worth nothing outside a store made for them.
+EVENT_TOKEN = "sample-token-for-local-events-only"
+FUNCTION = "PredictApiFunction"
+
+
+def invoke(event: Path, output: Path) -> None:
+    """Invoke the built function in Lambda's container with one event.
+
+    Args:
+        event: a file of `events/`, or any other event of API Gateway.
+        output: where trainings left their models.
+
+    Raises:
+        DigitsError: nothing has been trained, or the SAM CLI or Docker failed.
+    """
+    here, there = _store_addresses()
+    with running_store(host=here) as store:
+        publish_latest(output)
+        tokens.add(Bucket(os.environ["DIGITS_BUCKET"]), "events", EVENT_TOKEN)
+        environment = store.environment(there)
+        overrides = {FUNCTION: {name: environment[name] for name in ("DIGITS_BUCKET", "AWS_ENDPOINT_URL_S3")}}
+        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
+            json.dump(overrides, file)
+            file.flush()
+            command = ["sam", "local", "invoke", FUNCTION, "--event", str(event), "--env-vars", file.name]
+            status = subprocess.run([*command, "--skip-pull-image"], check=False).returncode
+    if status:
+        raise OperationError(f"sam local invoke ended with status {status}")
+
+
+def _store_addresses() -> tuple[str, str]:
+    """Return where the store listens, and its host's name inside a container."""
+    if platform.system() != "Linux":
+        return "127.0.0.1", "host.docker.internal"
+    command = ["docker", "network", "inspect", "bridge", "--format", "{{json .IPAM.Config}}"]
+    try:
+        answer = subprocess.run(command, capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise OperationError("no Docker engine answers: sam local invoke needs one") from error
+    (configuration, *_) = json.loads(answer.stdout)
+    # An engine that has not run a container yet names the network, but not its own address in it.
+    host = configuration.get("Gateway") or str(ip_network(configuration["Subnet"])[1])
+    return host, host

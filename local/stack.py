@@ -1,0 +1,103 @@
+"""Store and API together, from a first training to a running service."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from digits import tokens
+from digits.bucket import Bucket
+from digits.errors import OperationError
+from digits.registry import Registry
+from functions.predict_api.app import app_from_environment
+from local import api_test
+from local.server import LocalServer
+from local.store import EmbeddedStore
+from training import artifacts
+
+TOKEN_NAME = "local"
+
+
+def demo(store_port: int, api_port: int, stay: bool) -> None:
+    """Train, publish, serve and ask, each through the command or code that a deployment uses.
+
+    Args:
+        stay: serve until interrupted, rather than end after the first answer.
+
+    Raises:
+        DigitsError: a step failed.
+    """
+    with running_store(store_port) as store:
+        print(f"object store: {store.environment()['AWS_ENDPOINT_URL_S3']}", flush=True)
+        run_training("train")
+        run_training("publish")
+        _serve(api_port, stay)
+
+
+def serve(store_port: int, api_port: int) -> None:
+    """Serve the last trained model until interrupted.
+
+    Raises:
+        DigitsError: nothing has been trained, or an address is taken.
+    """
+    with running_store(store_port) as store:
+        print(f"object store: {store.environment()['AWS_ENDPOINT_URL_S3']}", flush=True)
+        publish_latest(artifacts.OUTPUT)
+        _serve(api_port, stay=True)
+
+
+@contextmanager
+def running_store(port: int = 0, host: str = "127.0.0.1") -> Iterator[EmbeddedStore]:
+    """Run the embedded store and point this process, and those that it starts, at it."""
+    with EmbeddedStore(host, port) as store:
+        before = dict(os.environ)
+        os.environ.update(store.environment())
+        try:
+            yield store
+        finally:
+            os.environ.clear()
+            os.environ.update(before)
+
+
+def publish_latest(output: Path) -> None:
+    """Publish and promote the last trained model in the store that the environment names."""
+    manifest, files = artifacts.read_folder(artifacts.latest_folder(output))
+    registry = Registry(Bucket(os.environ["DIGITS_BUCKET"]))
+    registry.publish(manifest, files)
+    registry.promote(manifest.version)
+
+
+def run_training(command: str) -> None:
+    """Run a command of the training job in a process of its own, as its memory need not stay.
+
+    Raises:
+        OperationError: it failed; it has said why itself.
+    """
+    status = subprocess.run([sys.executable, "-m", "training", command], check=False).returncode
+    if status:
+        raise OperationError(f"'python -m training {command}' ended with status {status}")
+
+
+def _serve(api_port: int, stay: bool) -> None:
+    token = tokens.issue(Bucket(os.environ["DIGITS_BUCKET"]), TOKEN_NAME)
+    with LocalServer(app_from_environment(os.environ), api_port) as server:
+        api_test.run(server.url, token, api_test.SAMPLE)
+        print(f"URL         {server.url}")
+        print(f"token       {token}")
+        print(f"try it      {api_test.curl_line(server.url, token, api_test.SAMPLE)}", flush=True)
+        if stay:
+            _wait()
+
+
+def _wait() -> None:
+    print("serving until Ctrl-C", flush=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        print("\nstopped")

@@ -1,0 +1,77 @@
+"""The embedded object store: moto's S3 over a real socket, in memory, gone with the process."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from types import TracebackType
+from urllib.request import urlopen
+
+import boto3
+from moto.server import ThreadedMotoServer
+
+from digits.errors import ConfigurationError
+
+BUCKET = "lambda-digits"
+
+
+class EmbeddedStore:
+    """A running store with one empty bucket; use it as a context manager."""
+
+    def __init__(self, host: str = "127.0.0.1", port: int = 0) -> None:
+        """Choose an address; port 0 takes any that is free."""
+        self._host, self._port = host, port
+
+    def __enter__(self) -> EmbeddedStore:
+        logging.getLogger("werkzeug").setLevel(logging.ERROR)
+        check_free(self._host, self._port, "STORE_PORT")
+        self._server = ThreadedMotoServer(self._host, self._port, verbose=False)
+        self._server.start()
+        self._port = self._server.get_host_and_port()[1]
+        self.reset()
+        return self
+
+    def reset(self) -> None:
+        """Forget everything; moto keeps objects for the process, not for the server."""
+        environment = self.environment()
+        urlopen(f"{environment['AWS_ENDPOINT_URL_S3']}/moto-api/reset", data=b"").close()
+        boto3.client(
+            "s3",
+            endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
+            region_name=environment["AWS_DEFAULT_REGION"],
+            aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+        ).create_bucket(Bucket=BUCKET)
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._server.stop()
+
+    def environment(self, host: str | None = None) -> dict[str, str]:
+        """Return the variables that point AWS clients and this project at the store.
+
+        Args:
+            host: the store's name where they are used, where that differs from here.
+        """
+        return {
+            "AWS_ENDPOINT_URL_S3": f"http://{host or self._host}:{self._port}",
+            "AWS_ACCESS_KEY_ID": "local",
+            "AWS_SECRET_ACCESS_KEY": "local",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "DIGITS_BUCKET": BUCKET,
+        }
+
+
+def check_free(host: str, port: int, variable: str) -> None:
+    """Make sure that a server can listen there.
+
+    Raises:
+        ConfigurationError: the address is taken or not of this machine.
+    """
+    try:
+        socket.create_server((host, port)).close()
+    except OSError as error:
+        raise ConfigurationError(
+            f"cannot listen on {host}:{port} ({error.strerror}): choose another port with {variable}=…"
+        ) from error
