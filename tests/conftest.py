@@ -1,0 +1,89 @@
+"""A model trained once for the whole run, and an object store with that model in it."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from digits import tokens
+from digits.bucket import Bucket
+from digits.manifest import Manifest
+from digits.registry import Registry
+from functions.predict_api import handler as predict_api
+from local.lambda_invoke import EVENT_TOKEN
+from local.store import BUCKET, EmbeddedStore
+from training.artifacts import latest_folder, read_folder
+
+Handler = Callable[[Any], dict[str, Any]]
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a version, trained by the real command on the embedded digits."""
+    output = tmp_path_factory.mktemp("trained") / "artifacts"
+    command = [sys.executable, "-m", "training", "train", "--data", "embedded", "--output", str(output)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    return latest_folder(output)
+
+
+@pytest.fixture(scope="session")
+def version(trained: Path) -> tuple[Manifest, dict[str, bytes]]:
+    """The trained version's manifest and files."""
+    return read_folder(trained)
+
+
+@pytest.fixture(scope="session")
+def running_store() -> Iterator[EmbeddedStore]:
+    """A store for the whole run; `store` empties it."""
+    with EmbeddedStore() as running:
+        yield running
+
+
+@pytest.fixture
+def store(running_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> EmbeddedStore:
+    """An empty store that this process's environment points at."""
+    running_store.reset()
+    for name, value in running_store.environment().items():
+        monkeypatch.setenv(name, value)
+    return running_store
+
+
+@pytest.fixture
+def bucket(store: EmbeddedStore) -> Bucket:
+    """The store's bucket, for writing."""
+    return Bucket(BUCKET)
+
+
+@pytest.fixture
+def published(bucket: Bucket, version: tuple[Manifest, dict[str, bytes]]) -> Bucket:
+    """The bucket with the trained model as the current one, and the events' token."""
+    manifest, files = version
+    Registry(bucket).publish(manifest, files)
+    Registry(bucket).promote(manifest.version)
+    tokens.add(bucket, "events", EVENT_TOKEN)
+    return bucket
+
+
+@pytest.fixture
+def cold_handler() -> Iterator[Handler]:
+    """Lambda's handler in a cold container, with the environment as it is when it is first called."""
+    predict_api._adapter.cache_clear()
+    yield lambda event: predict_api.handler(event, SimpleNamespace(aws_request_id="test-request"))
+    if predict_api._adapter.cache_info().currsize:
+        asyncio.get_event_loop().close()
+        asyncio.set_event_loop(None)
+    predict_api._adapter.cache_clear()
+
+
+@pytest.fixture
+def handler(published: Bucket, cold_handler: Handler) -> Handler:
+    """Lambda's handler with a model and a token to find."""
+    return cold_handler

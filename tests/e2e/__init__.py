@@ -1,0 +1,1 @@
+"""The built artifact under the real runtime, and whole commands."""

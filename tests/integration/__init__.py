@@ -1,0 +1,1 @@
+"""Events and commands against the embedded store."""

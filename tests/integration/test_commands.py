@@ -1,0 +1,183 @@
+"""The command lines: what they print, and how they fail."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import digits.__main__ as digits_command
+from digits.bucket import Bucket
+from digits.manifest import Manifest
+from digits.registry import Registry
+from digits.tokens import KEY, TokenSet
+from tests import events
+from training.__main__ import main
+
+type Version = tuple[Manifest, dict[str, bytes]]
+type Output = pytest.CaptureFixture[str]
+
+
+def assert_fails(output: Output, status: int, message: str) -> None:
+    """One line on standard error, exit status 2."""
+    error = output.readouterr().err
+    assert status == 2
+    assert error.startswith("error: ")
+    assert error.count("\n") == 1, error
+    assert message in error
+
+
+def test_test_reads_files_in_order_each_with_its_digest(published: Bucket, version: Version, capsys: Output) -> None:
+    files = [str(events.DIGITS / f"{digit}.png") for digit in (7, 1, 7)]
+    assert main(["test", *files]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert version[0].version in header
+    assert [line.split()[0] for line in lines] == ["7", "1", "7"]
+    assert [line.split()[3] for line in lines] == files
+    assert [line.split()[2] for line in lines] == [
+        hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12] for file in files
+    ]
+
+
+def test_test_goes_on_after_a_bad_file_and_says_so_at_the_end(
+    published: Bucket, tmp_path: Path, capsys: Output
+) -> None:
+    bad = tmp_path / "bad.png"
+    bad.write_bytes(b"no image")
+    status = main(["test", str(bad), str(events.DIGITS / "7.png")])
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.err == f"error: {bad}: the bytes are not a PNG or JPEG image\n"
+    assert captured.out.splitlines()[1].split()[0] == "7"
+
+
+def test_publish_makes_a_trained_folder_current(
+    bucket: Bucket, trained: Path, version: Version, capsys: Output
+) -> None:
+    assert main(["publish", str(trained)]) == 0
+    assert f"current is {version[0].version}" in capsys.readouterr().out
+    assert Registry(bucket).load().manifest == version[0]
+
+
+def test_models_marks_the_current_one(published: Bucket, version: Version, capsys: Output) -> None:
+    assert main(["models"]) == 0
+    line = capsys.readouterr().out.splitlines()[1]
+    assert line.startswith(f"* {version[0].version}")
+    assert f"{version[0].test.accuracy:.2%}" in line
+
+
+def test_models_of_an_empty_bucket_are_none(bucket: Bucket, capsys: Output) -> None:
+    assert main(["models"]) == 0
+    assert capsys.readouterr().out.splitlines()[1].strip() == "none"
+
+
+def test_training_on_the_embedded_digits_is_better_than_96_percent(version: Version) -> None:
+    manifest, _ = version
+    assert manifest.test.accuracy > 0.96
+    assert manifest.test.count == 500
+    assert manifest.dataset.name == "mnist-subset-5000"
+    assert manifest.recipe.hyperparameters["epochs"] > 5
+    assert manifest.files.keys() == {"model.tflite", "model.keras"}
+    assert len(manifest.goldens) == 10
+    low, high = manifest.test.accuracy_interval
+    assert low < manifest.test.accuracy < high
+
+
+def test_tokens_are_issued_listed_and_revoked(bucket: Bucket, capsys: Output) -> None:
+    assert digits_command.main(["token", "web"]) == 0
+    token = capsys.readouterr().out.strip()
+    assert TokenSet.from_json(bucket.get(KEY).data).name_of(token) == "web"
+    assert digits_command.main(["tokens"]) == 0
+    assert capsys.readouterr().out.startswith("web  since 20")
+    assert digits_command.main(["revoke", "web"]) == 0
+    assert json.loads(bucket.get(KEY).data) == {}
+
+
+# How they fail
+
+
+def test_an_unknown_recipe_is_told_with_the_known_ones(tmp_path: Path, capsys: Output, store: object) -> None:
+    status = main(["train", "--recipe", "magic", "--data", "embedded", "--output", str(tmp_path / "out")])
+    assert_fails(capsys, status, "no recipe 'magic'; there are: default, reference")
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("data", [None, b"damaged"])
+def test_missing_or_damaged_data_stops_before_anything_is_written(
+    tmp_path: Path, data: bytes | None, capsys: Output, store: object
+) -> None:
+    path = tmp_path / "mnist.npz"
+    if data is not None:
+        path.write_bytes(data)
+    status = main(["train", "--data", str(path), "--output", str(tmp_path / "out")])
+    assert_fails(capsys, status, str(path))
+    assert not (tmp_path / "out").exists()
+
+
+def test_data_of_a_wrong_digest_in_the_bucket_is_refused(
+    bucket: Bucket, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DIGITS_MNIST", raising=False)
+    archive = tmp_path / "swapped.npz"
+    shapes = {"x_train": (60_000, 28, 28), "y_train": (60_000,), "x_test": (10_000, 28, 28), "y_test": (10_000,)}
+    np.savez_compressed(archive, **{name: np.zeros(shape, np.uint8) for name, shape in shapes.items()})  # type: ignore[arg-type]
+    bucket.create("datasets/mnist.npz", archive.read_bytes())
+    status = main(["train", "--output", str(tmp_path / "out")])
+    assert_fails(capsys, status, "s3://lambda-digits/datasets/mnist.npz: x_train is damaged or not MNIST")
+
+
+def test_a_failed_training_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training import job, recipes
+    from training.dataset import load_subset
+
+    def fail(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(job, "fit", fail)
+    with pytest.raises(KeyboardInterrupt):
+        job.run(recipes.find_recipe("default"), load_subset(), 1, tmp_path, say=print)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("command", [["models"], ["publish"], ["test", "7.png"]])
+def test_without_a_bucket_the_variable_is_named(
+    command: list[str], capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    assert_fails(capsys, main(command), "DIGITS_BUCKET")
+
+
+@pytest.mark.usefixtures("unreachable_store")
+@pytest.mark.parametrize("command", [["models"], ["test", "7.png"], ["train"]])
+def test_an_unreachable_store_is_one_line(command: list[str], capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIGITS_MNIST", raising=False)
+    assert_fails(capsys, main(command), "did not answer")
+
+
+@pytest.mark.usefixtures("unreachable_store")
+def test_a_token_for_an_unreachable_store_is_one_line(capsys: Output) -> None:
+    assert_fails(capsys, digits_command.main(["token", "web"]), "did not answer")
+
+
+def test_test_before_the_first_model_says_so(bucket: Bucket, capsys: Output) -> None:
+    assert_fails(capsys, main(["test", "7.png"]), "no model has been published yet")
+
+
+def test_publish_without_a_trained_model_says_so(
+    bucket: Bucket, tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert_fails(capsys, main(["publish"]), "train one first")
+    assert_fails(capsys, main(["publish", str(tmp_path)]), "holds no trained model")
+
+
+@pytest.mark.parametrize("arguments", [[], ["--help"], ["train", "--help"], ["fly"]])
+def test_help_is_for_people(arguments: list[str], capsys: Output) -> None:
+    with pytest.raises(SystemExit) as stopped:
+        main(arguments)
+    captured = capsys.readouterr()
+    assert stopped.value.code == (0 if "--help" in arguments else 2)
+    assert "usage: python -m training" in captured.out + captured.err

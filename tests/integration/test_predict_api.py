@@ -1,0 +1,409 @@
+"""Gateway events in, gateway responses out, through the real handler and a real store."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits import registry, tokens
+from digits.bucket import Bucket
+from digits.errors import NoModelError
+from digits.images import decode
+from digits.manifest import Manifest
+from digits.registry import Registry
+from digits.store import S3Reader
+from functions.predict_api.payloads import MAX_BODY_BYTES
+from functions.predict_api.service import Service
+from local.lambda_invoke import EVENT_TOKEN
+from local.store import BUCKET, EmbeddedStore
+from tests import events
+from tests.conftest import Handler
+
+
+def image_json(digit: int = 7) -> dict[str, Any]:
+    return {"image": base64.b64encode(events.digit_file(digit)).decode()}
+
+
+def assert_problem(response: dict[str, Any], status: int, detail: str = "") -> dict[str, Any]:
+    problem = events.body_of(response)
+    assert response["statusCode"] == status, problem
+    assert response["headers"]["content-type"] == "application/problem+json"
+    assert response["headers"]["access-control-allow-origin"] == "*"
+    assert response["isBase64Encoded"] is False
+    assert problem.keys() >= {"type", "title", "status", "detail", "request_id"}
+    assert problem["status"] == status
+    assert problem["request_id"] == response["headers"]["x-request-id"]
+    assert detail in problem["detail"]
+    assert "Traceback" not in response["body"]
+    return problem
+
+
+def test_every_sample_event_has_an_expectation() -> None:
+    assert {path.stem for path in events.FOLDER.glob("*.json")} == events.EXPECTED.keys()
+
+
+@pytest.mark.parametrize("name", sorted(events.EXPECTED))
+def test_sample_event_is_answered(handler: Handler, name: str) -> None:
+    status, digit = events.EXPECTED[name]
+    response = handler(events.load(name))
+    assert response["statusCode"] == status
+    assert response["headers"]["access-control-allow-origin"] == "*"
+    assert response["headers"]["x-request-id"]
+    if digit is not None:
+        assert events.body_of(response)["pred"] == digit
+
+
+def test_an_answer_holds_all_that_is_promised(handler: Handler, version: tuple[Manifest, dict[str, bytes]]) -> None:
+    manifest, files = version
+    answer = events.body_of(handler(events.load("http_v2_predict_json")))
+    assert answer.keys() == {"pred", "conf", "probabilities", "input_sha256", "model", "request_id"}
+    assert answer["conf"] == max(answer["probabilities"]) == answer["probabilities"][answer["pred"]]
+    assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
+    assert answer["model"] == {"version": manifest.version, "accuracy": manifest.test.accuracy}
+    assert answer["request_id"] == "test-request"
+    assert answer["input_sha256"] == hashlib.sha256(events.digit_file(7)).hexdigest()
+    direct = registry.prove(manifest, files["model.tflite"]).classifier.predict(decode(events.digit_file(7))[None])[0]
+    assert np.allclose(answer["probabilities"], direct, atol=1e-6)
+
+
+@pytest.mark.parametrize("digit", range(10))
+def test_every_way_to_send_a_digit_gets_the_same_answer(
+    handler: Handler, digit: int, version: tuple[Manifest, dict[str, bytes]]
+) -> None:
+    pixels = decode(events.digit_file(digit))
+    data_url = "data:image/png;base64," + image_json(digit)["image"]
+    sent = [
+        events.post(image_json(digit)),
+        events.post({"image": data_url}),
+        events.post({"pixels": pixels.tolist()}),
+        events.post({"pixels": (pixels / 255).tolist()}),
+        events.post({"token": "ignored, as the header wins", "params": image_json(digit)}),
+        events.without_token(events.post({"token": EVENT_TOKEN, "params": {"pixels": pixels.tolist()}})),
+        events.post(events.digit_file(digit), content_type="image/png"),
+        events.post(image_json(digit), {"authorization": None, "x-api-key": EVENT_TOKEN}),  # type: ignore[dict-item]
+    ]
+    answers = [events.body_of(handler(event)) for event in sent]
+    direct = registry.prove(version[0], version[1]["model.tflite"]).classifier.predict(pixels[None])[0]
+    assert {answer["pred"] for answer in answers} == {direct.argmax()}
+    assert {tuple(answer["probabilities"]) for answer in answers} == {tuple(direct.tolist())}
+
+
+def test_a_jpeg_of_ink_on_paper_is_read(handler: Handler) -> None:
+    page = np.full((300, 200), 255, np.uint8)
+    large = Image.fromarray(decode(events.digit_file(7))).resize((140, 140), Image.Resampling.BICUBIC)
+    page[100:240, 20:160] -= np.asarray(large)
+    file = BytesIO()
+    Image.fromarray(page).convert("RGB").save(file, "JPEG")
+    assert events.body_of(handler(events.post(file.getvalue(), content_type="image/jpeg")))["pred"] == 7
+
+
+def test_model_summary_is_the_manifests(handler: Handler, version: tuple[Manifest, dict[str, bytes]]) -> None:
+    summary = events.body_of(handler(events.load("http_v2_model")))
+    manifest, files = version
+    assert summary["version"] == manifest.version
+    assert summary["accuracy"] == manifest.test.accuracy
+    assert summary["dataset"] == "mnist-subset-5000"
+    assert summary["training_count"] == 4_000
+    assert summary["size_bytes"] == len(files["model.tflite"])
+    assert summary["classes"] == list("0123456789")
+
+
+def test_health_needs_neither_token_nor_bucket(cold_handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    response = cold_handler(events.load("http_v2_health"))
+    assert (response["statusCode"], events.body_of(response)) == (200, {"status": "ok"})
+
+
+def test_openapi_describes_the_request_and_its_errors(handler: Handler) -> None:
+    event = events.load("http_v2_health")
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/openapi.json"
+    predict = events.body_of(handler(event))["paths"]["/v1/predict"]["post"]
+    assert predict["requestBody"]["content"].keys() == {"application/json", "image/png", "image/jpeg"}
+    assert predict["responses"].keys() >= {"200", "400", "401", "413", "415", "422", "503"}
+
+
+# What is wrong with the request
+
+
+@pytest.mark.parametrize(
+    ("body", "pointer", "detail"),
+    [
+        ({"image": "not base64!"}, "/image", "not base64"),
+        ({"image": "äöü"}, "/image", "not base64"),
+        ({"image": 7}, "/image", "base64 string"),
+        ({"image": ""}, "/image", "empty"),
+        ({"image": base64.b64encode(b"hello").decode()}, "/image", "not a PNG or JPEG"),
+        ({"image": base64.b64encode(events.digit_file(7)[:120]).decode()}, "/image", "damaged"),
+        ({"pixels": [[0] * 28] * 27}, "/pixels", "28 rows"),
+        ({"pixels": "0"}, "/pixels", "28 rows"),
+        ({"pixels": [[0] * 28] * 27 + [[0] * 27]}, "/pixels/27", "28 numbers"),
+        ({"pixels": [["0"] * 28] * 28}, "/pixels/0", "28 numbers"),
+        ({"pixels": [[True] * 28] * 28}, "/pixels/0", "28 numbers"),
+        ({"pixels": [[256] * 28] * 28}, "/pixels", "0..255"),
+        ({"pixels": [[-1] * 28] * 28}, "/pixels", "0..255"),
+        ({"pixels": [[10**400] * 28] * 28}, "/pixels", "0..255"),
+        ({"pixels": [[float("1e999")] * 28] * 28}, "/pixels", "0..255"),
+        ({"params": [1]}, "/params", "object"),
+        ({"params": {"image": "*"}}, "/params/image", "not base64"),
+        ({}, "", "either"),
+        ({"image": "", "pixels": []}, "", "either"),
+    ],
+)
+def test_a_wrong_field_is_pointed_at(handler: Handler, body: dict[str, Any], pointer: str, detail: str) -> None:
+    problem = assert_problem(handler(events.post(body)), 422, detail)
+    assert problem["errors"] == [{"pointer": pointer, "detail": problem["detail"]}]
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["", "{", "[1]", "7", '"text"', "[" * 100_000, '{"image": NaN}', b"\xff\xfe"],
+)
+def test_what_is_no_request_document_is_malformed(handler: Handler, body: str | bytes) -> None:
+    assert_problem(handler(events.post(body)), 400)
+
+
+def test_a_blank_image_is_told_so(handler: Handler) -> None:
+    assert_problem(handler(events.post({"pixels": [[0] * 28] * 28})), 422, "blank")
+
+
+@pytest.mark.parametrize("data", [b"", b"hello", events.digit_file(7)[:120]])
+def test_a_body_that_is_no_image_is_refused(handler: Handler, data: bytes) -> None:
+    assert_problem(handler(events.post(data, content_type="image/png")), 422)
+
+
+@pytest.mark.parametrize("content_type", ["text/plain", "image/heic", "application/octet-stream"])
+def test_other_content_types_are_refused(handler: Handler, content_type: str) -> None:
+    problem = assert_problem(handler(events.post(b"hello", content_type=content_type)), 415, "application/json")
+    assert "image/png" in problem["detail"]
+
+
+def test_a_body_over_the_limit_is_refused(handler: Handler) -> None:
+    assert_problem(handler(events.post(bytes(MAX_BODY_BYTES + 1), content_type="image/png")), 413, "4,500,000")
+
+
+def test_an_unknown_path_is_not_found(handler: Handler) -> None:
+    event = events.load("http_v2_health")
+    event["rawPath"] = event["requestContext"]["http"]["path"] = "/nowhere"
+    assert_problem(handler(event), 404, "/nowhere")
+
+
+def test_a_wrong_method_names_the_right_one(handler: Handler) -> None:
+    event = events.load("http_v2_predict_json")
+    event["requestContext"]["http"]["method"] = "PUT"
+    response = handler(event)
+    assert_problem(response, 405, "PUT")
+    assert response["headers"]["allow"] == "POST"
+
+
+@pytest.mark.parametrize("event", [{}, {"Records": []}, [], None, "text", 7, {"requestContext": {}}])
+def test_an_event_that_is_no_request_gets_a_problem_not_a_stack_trace(handler: Handler, event: Any) -> None:
+    problem = handler(event)
+    assert problem["status"] == 400
+    assert problem["request_id"] == "test-request"
+
+
+# Tokens
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        events.without_token(events.post(image_json())),
+        events.without_token(events.post("not even JSON")),
+        events.without_token(events.post(events.digit_file(7), content_type="image/png")),
+        events.without_token(events.post({"token": "wrong", "params": image_json()})),
+        events.without_token(events.post({"token": 7, "params": image_json()})),
+        events.post(image_json(), {"authorization": "Bearer wrong"}),
+        events.post(image_json(), {"authorization": "Bearer "}),
+        events.post(image_json(), {"authorization": "Basic eDp5"}),
+        events.post({"token": EVENT_TOKEN, "params": image_json()}, {"authorization": "Bearer wrong"}),
+        events.post("not even JSON", {"authorization": "Bearer wrong"}),
+    ],
+)
+def test_without_a_valid_token_nothing_is_read(handler: Handler, event: dict[str, Any]) -> None:
+    response = handler(event)
+    assert_problem(response, 401, "token")
+    assert response["headers"]["www-authenticate"].startswith("Bearer")
+
+
+def test_without_a_token_file_the_service_refuses(handler: Handler, published: Bucket) -> None:
+    tokens.revoke(published, "events")
+    assert_problem(handler(events.load("http_v2_predict_json")), 401)
+
+
+def test_before_the_first_token_the_service_refuses(
+    bucket: Bucket, version: tuple[Manifest, dict[str, bytes]], cold_handler: Handler
+) -> None:
+    manifest, files = version
+    Registry(bucket).publish(manifest, files)
+    Registry(bucket).promote(manifest.version)
+    response = cold_handler(events.load("http_v2_predict_json"))
+    assert_problem(response, 503, "no token has been issued")
+    assert response["headers"]["retry-after"]
+
+
+def test_logs_name_the_token_and_never_show_it_or_the_image(handler: Handler, caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG)
+    handler(events.load("http_v2_predict_envelope"))
+    handler(events.load("http_v2_wrong_token"))
+    assert "'events'" in caplog.text
+    assert EVENT_TOKEN not in caplog.text
+    assert "not-a-valid-token" not in caplog.text
+    assert image_json(1)["image"] not in caplog.text
+
+
+# The service's own troubles
+
+
+def test_before_the_first_model_the_service_says_when_to_come_back(bucket: Bucket, cold_handler: Handler) -> None:
+    tokens.add(bucket, "events", EVENT_TOKEN)
+    response = cold_handler(events.load("http_v2_predict_json"))
+    assert_problem(response, 503, "no model has been published")
+    assert int(response["headers"]["retry-after"]) > 0
+
+
+@pytest.mark.usefixtures("unreachable_store")
+@pytest.mark.parametrize("name", ["http_v2_predict_json", "http_v2_model"])
+def test_an_unreachable_store_is_a_503_without_inner_detail(cold_handler: Handler, name: str) -> None:
+    problem = assert_problem(cold_handler(events.load(name)), 503, "cannot be read at the moment")
+    assert "127.0.0.1" not in json.dumps(problem)
+
+
+def test_without_a_bucket_the_service_says_so(cold_handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    assert_problem(cold_handler(events.load("http_v2_predict_json")), 503, "DIGITS_BUCKET")
+
+
+def test_a_bucket_that_does_not_exist_is_a_503(
+    handler: Handler, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGITS_BUCKET", "another-bucket")
+    assert_problem(handler(events.load("http_v2_predict_json")), 503)
+
+
+def test_a_model_that_fails_its_digest_is_never_served(
+    bucket: Bucket, version: tuple[Manifest, dict[str, bytes]], cold_handler: Handler
+) -> None:
+    manifest, files = version
+    registry_ = Registry(bucket)
+    tokens.add(bucket, "events", EVENT_TOKEN)
+    bucket.create(registry.object_key(manifest.version, "model.tflite"), files["model.tflite"][:-1])
+    bucket.create(registry.object_key(manifest.version, "manifest.json"), manifest.to_json())
+    registry_.promote(manifest.version)
+    assert_problem(cold_handler(events.load("http_v2_predict_json")), 503, "cannot be read at the moment")
+
+
+def test_what_nobody_expected_is_a_problem_with_cors_and_a_logged_traceback(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*_: object) -> None:
+        raise ZeroDivisionError("secret inner detail")
+
+    monkeypatch.setattr("functions.predict_api.routes.canonicalize", fail)
+    response = handler(events.load("http_v2_predict_json"))
+    assert_problem(response, 500)
+    assert "secret" not in response["body"]
+    assert "ZeroDivisionError: secret inner detail" in caplog.text
+
+
+# CORS
+
+
+def test_preflight_needs_no_token_and_loads_nothing(cold_handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    response = cold_handler(events.load("http_v2_preflight"))
+    assert response["statusCode"] == 204
+    assert "POST" in response["headers"]["access-control-allow-methods"]
+    assert "authorization" in response["headers"]["access-control-allow-headers"]
+
+
+def test_a_refused_preflight_is_a_problem(cold_handler: Handler) -> None:
+    event = events.load("http_v2_preflight")
+    event["headers"]["access-control-request-method"] = "DELETE"
+    assert_problem(cold_handler(event), 400, "method")
+
+
+@pytest.mark.parametrize(("origin", "allowed"), [("https://a.example", True), ("https://b.example", False)])
+def test_only_allowed_origins_are_named(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch, origin: str, allowed: bool
+) -> None:
+    monkeypatch.setenv("DIGITS_ALLOWED_ORIGINS", "https://a.example, https://c.example")
+    event = events.load("http_v2_predict_json")
+    event["headers"]["origin"] = origin
+    headers = handler(event)["headers"]
+    assert headers.get("access-control-allow-origin") == (origin if allowed else None)
+    assert "Origin" in headers["vary"]
+
+
+# The warm container
+
+
+class CountingReader(S3Reader):
+    """Counts what is asked of the store."""
+
+    def __init__(self, store: EmbeddedStore) -> None:
+        super().__init__(BUCKET, "us-east-1", store.environment()["AWS_ENDPOINT_URL_S3"], {})
+        self.keys: list[str] = []
+
+    def get(self, key: str, etag: str | None = None) -> Any:
+        self.keys.append(key)
+        return super().get(key, etag)
+
+
+def test_the_model_is_loaded_once_however_many_requests_arrive_together(
+    published: Bucket, store: EmbeddedStore
+) -> None:
+    reader = CountingReader(store)
+    service = Service(reader, ttl_seconds=60)
+    assert reader.keys == []
+    with ThreadPoolExecutor(16) as pool:
+        models = list(pool.map(lambda _: service.model(), range(64)))
+    assert len({id(model) for model in models}) == 1
+    assert sum(key.endswith("model.tflite") for key in reader.keys) == 1
+    assert len(reader.keys) == 3
+
+
+def test_many_threads_get_the_same_right_answers(published: Bucket, store: EmbeddedStore) -> None:
+    classifier = Service(CountingReader(store), ttl_seconds=60).model().classifier
+    digits = np.stack([decode(events.digit_file(digit)) for digit in range(10)])
+    expected = classifier.predict(digits)
+
+    def predict(index: int) -> bool:
+        size = index % 10 + 1
+        return bool(np.allclose(classifier.predict(digits[:size]), expected[:size], atol=1e-6))
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(predict, range(400)))
+
+
+def test_revoking_a_token_ends_it_within_the_ttl(published: Bucket, store: EmbeddedStore) -> None:
+    tokens.add(published, "second", "second-token")
+    service = Service(CountingReader(store), ttl_seconds=0)
+    assert service.authenticate("second-token") == "second"
+    tokens.revoke(published, "second")
+    with pytest.raises(Exception, match="not valid"):
+        service.authenticate("second-token")
+    assert service.authenticate(EVENT_TOKEN) == "events"
+
+
+def test_no_model_is_an_error_of_its_own(store: EmbeddedStore) -> None:
+    with pytest.raises(NoModelError):
+        Service(CountingReader(store), ttl_seconds=60).model()
+
+
+def test_no_sample_digit_is_one_that_the_model_was_trained_on(version: tuple[Manifest, dict[str, bytes]]) -> None:
+    from training.dataset import load_subset
+
+    subset = load_subset()
+    trained_on = {image.tobytes() for image in subset.training.images}
+    assert not any(decode(path.read_bytes()).tobytes() in trained_on for path in Path(events.DIGITS).iterdir())

@@ -1,0 +1,179 @@
+"""Publishing and promoting, against the embedded store."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from digits import tokens
+from digits.bucket import Bucket
+from digits.errors import (
+    ConfigurationError,
+    ConflictError,
+    CorruptModelError,
+    NoModelError,
+    OperationError,
+    UnknownVersionError,
+)
+from digits.manifest import Manifest, Pointer
+from digits.registry import CURRENT_KEY, Registry, new_version, object_key, prove
+
+type Version = tuple[Manifest, dict[str, bytes]]
+
+
+def another(version: Version, training_count: int = 4_000) -> Version:
+    """The same model under a later version."""
+    manifest, files = version
+    later = new_version(files["model.tflite"], datetime(2030, 1, 1, tzinfo=UTC))
+    dataset = manifest.dataset.model_copy(update={"training_count": training_count})
+    return manifest.model_copy(update={"version": later, "dataset": dataset}), files
+
+
+def test_version_names_sort_by_time_and_carry_the_digest() -> None:
+    name = new_version(b"model", datetime(2026, 11, 22, 5, 15, tzinfo=UTC))
+    assert name == "20261122T051500Z-9372c470"
+
+
+def test_a_published_version_holds_its_files_and_last_its_manifest(bucket: Bucket, version: Version) -> None:
+    manifest, files = version
+    Registry(bucket).publish(manifest, files)
+    assert set(bucket.keys("models/")) == {
+        object_key(manifest.version, name) for name in ("model.tflite", "model.keras", "manifest.json")
+    }
+    assert Registry(bucket).versions() == [manifest.version]
+    assert Registry(bucket).manifest(manifest.version) == manifest
+    assert Registry(bucket).current() is None
+
+
+def test_publishing_the_same_again_changes_nothing(bucket: Bucket, version: Version) -> None:
+    Registry(bucket).publish(*version)
+    Registry(bucket).publish(*version)
+    assert len(list(bucket.keys("models/"))) == 3
+
+
+def test_a_version_is_never_overwritten(bucket: Bucket, version: Version) -> None:
+    manifest, files = version
+    bucket.create(object_key(manifest.version, "model.keras"), b"something else")
+    with pytest.raises(ConflictError, match="exists with other contents"):
+        Registry(bucket).publish(manifest, files)
+    assert Registry(bucket).versions() == []
+
+
+def test_files_that_the_manifest_does_not_describe_are_not_uploaded(bucket: Bucket, version: Version) -> None:
+    manifest, files = version
+    for wrong in ({**files, "model.tflite": b"x"}, {"model.tflite": files["model.tflite"]}):
+        with pytest.raises(CorruptModelError, match="not those that its manifest describes"):
+            Registry(bucket).publish(manifest, wrong)
+    assert list(bucket.keys("")) == []
+
+
+def test_the_pointer_names_the_version_its_digest_and_the_one_before(bucket: Bucket, version: Version) -> None:
+    registry, newer = Registry(bucket), another(version)
+    registry.publish(*version)
+    registry.publish(*newer)
+    registry.promote(version[0].version)
+    pointer = registry.promote(newer[0].version)
+    assert (pointer.version, pointer.previous) == (newer[0].version, version[0].version)
+    assert registry.current() == pointer == Pointer.from_json(bucket.get(CURRENT_KEY).data)
+    assert registry.load().manifest == newer[0]
+
+
+def test_promoting_what_is_current_changes_nothing(published: Bucket, version: Version) -> None:
+    before = published.get(CURRENT_KEY)
+    Registry(published).promote(version[0].version)
+    assert published.get(CURRENT_KEY) == before
+
+
+def test_a_model_of_fewer_digits_does_not_replace_one_of_more_unless_forced(bucket: Bucket, version: Version) -> None:
+    registry, better = Registry(bucket), another(version, training_count=55_000)
+    registry.publish(*version)
+    registry.publish(*better)
+    registry.promote(better[0].version)
+    with pytest.raises(ConflictError, match="4,000 digits"):
+        registry.promote(version[0].version)
+    assert registry.promote(version[0].version, force=True).previous == better[0].version
+
+
+def test_of_two_promotions_from_the_same_state_one_is_told_that_it_lost(
+    bucket: Bucket, version: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry, newer = Registry(bucket), another(version)
+    registry.publish(*version)
+    registry.publish(*newer)
+    before = registry._pointer()
+    registry.promote(version[0].version)
+    monkeypatch.setattr(registry, "_pointer", lambda: before)
+    with pytest.raises(ConflictError, match="meanwhile"):
+        registry.promote(newer[0].version)
+    monkeypatch.undo()
+    current = registry.current()
+    assert current is not None
+    assert current.version == version[0].version
+
+
+def test_an_unknown_version_cannot_be_promoted(bucket: Bucket) -> None:
+    with pytest.raises(UnknownVersionError, match="no model 'x'"):
+        Registry(bucket).promote("x")
+    with pytest.raises(NoModelError):
+        Registry(bucket).load()
+
+
+def test_a_missing_bucket_is_named(published: Bucket) -> None:
+    with pytest.raises(ConfigurationError, match="no bucket 'elsewhere'"):
+        Registry(Bucket("elsewhere")).versions()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"schema_version": 2}, "schema_version"),
+        ({"version": "latest"}, "version"),
+        ({"goldens": []}, "goldens"),
+        ({"files": None}, "files"),
+    ],
+)
+def test_a_manifest_of_another_kind_is_refused(version: Version, change: dict[str, object], message: str) -> None:
+    document = {**json.loads(version[0].to_json()), **change}
+    with pytest.raises(CorruptModelError, match=message):
+        Manifest.from_json(json.dumps(document).encode())
+
+
+def test_a_model_is_not_served_unproved(version: Version) -> None:
+    manifest, files = version
+    model = files["model.tflite"]
+    wrong_golden = manifest.goldens[0].model_copy(update={"probabilities": manifest.goldens[1].probabilities})
+    for changed, message in (
+        ({"canonical_form": 99}, "canonical form 99"),
+        ({"goldens": [wrong_golden]}, "golden"),
+        ({"files": {}}, "digest"),
+    ):
+        with pytest.raises(CorruptModelError, match=message):
+            prove(manifest.model_copy(update=changed), model)
+    assert prove(manifest, model).manifest == manifest
+
+
+def test_tokens_are_kept_as_digests_only(bucket: Bucket) -> None:
+    token = tokens.issue(bucket, "web")
+    assert len(token) >= 43
+    assert token.encode() not in bucket.get(tokens.KEY).data
+    assert tokens.TokenSet.from_json(bucket.get(tokens.KEY).data).name_of(token) == "web"
+    assert tokens.names(bucket).keys() == {"web"}
+
+
+@pytest.mark.parametrize("name", ["", "two words", "ü", "-x", "a" * 65, "a\n"])
+def test_odd_token_names_are_refused(bucket: Bucket, name: str) -> None:
+    with pytest.raises(OperationError, match="no name for a token"):
+        tokens.issue(bucket, name)
+    assert list(bucket.keys("")) == []
+
+
+def test_a_token_name_is_taken_once_and_free_after_revoking(bucket: Bucket) -> None:
+    tokens.issue(bucket, "web")
+    with pytest.raises(ConflictError, match="revoke it first"):
+        tokens.issue(bucket, "web")
+    tokens.revoke(bucket, "web")
+    tokens.issue(bucket, "web")
+    with pytest.raises(OperationError, match="no token 'phone'; there are: web"):
+        tokens.revoke(bucket, "phone")

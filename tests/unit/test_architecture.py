@@ -1,0 +1,145 @@
+"""The rules that hold the parts together."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+
+from functions.predict_api.settings import Settings
+from local.store import EmbeddedStore
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = {
+    "digits": ROOT / "layers/digits/digits",
+    "functions": ROOT / "functions",
+    "training": ROOT / "training",
+    "local": ROOT / "local",
+}
+# package: what of the project and of the heavy libraries it may import
+ALLOWED = {
+    "digits": {"digits"},
+    "functions": {"functions", "digits"},
+    "training": {"training", "digits", "keras", "tensorflow"},
+    "local": {"local", "functions", "digits", "training"},
+}
+WATCHED = {*PACKAGES, "keras", "tensorflow", "mlxtend", "tests"}
+LOCKS = [ROOT / "requirements/dev.txt", ROOT / "requirements/train.txt", ROOT / "requirements/uv.txt"]
+RUNTIME_LOCK = ROOT / "layers/runtime/requirements.txt"
+
+
+def imports(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path} has a relative import"
+            yield str(node.module)
+
+
+def locked_versions(path: Path) -> dict[str, str]:
+    return dict(re.findall(r"^([a-z0-9-]+)==([^\s;]+)", path.read_text(), re.MULTILINE))
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_imports_point_one_way(package: str) -> None:
+    for path in PACKAGES[package].rglob("*.py"):
+        found = {name.partition(".")[0] for name in imports(path)} & WATCHED
+        assert found <= ALLOWED[package], f"{path} imports {found - ALLOWED[package]}"
+
+
+def test_the_shared_package_knows_no_web_framework() -> None:
+    for path in PACKAGES["digits"].rglob("*.py"):
+        assert not {name.partition(".")[0] for name in imports(path)} & {"fastapi", "starlette", "mangum"}
+
+
+def test_nothing_edits_the_import_path() -> None:
+    for path in [*ROOT.glob("tests/**/*.py"), *(file for folder in PACKAGES.values() for file in folder.rglob("*.py"))]:
+        if path != Path(__file__):
+            assert not re.search(r"sys\.path\s*[.\[=+]", path.read_text()), path
+
+
+def test_importing_the_handler_does_no_work_and_stays_light() -> None:
+    code = """
+import os, socket, sys, threading
+def refuse(*_): raise AssertionError("work at import")
+socket.socket.connect = socket.getaddrinfo = threading.Thread.start = refuse
+class Watched(dict):
+    def __getitem__(self, key):
+        return refuse() if key.startswith(("DIGITS_", "AWS_")) else super().__getitem__(key)
+    def get(self, key, default=None):
+        return refuse() if key.startswith(("DIGITS_", "AWS_")) else super().get(key, default)
+os.environ = Watched(os.environ)
+import functions.predict_api.handler
+loaded = {name.partition(".")[0] for name in sys.modules}
+heavy = loaded & {"tensorflow", "keras", "boto3", "matplotlib", "scipy", "pandas", "training"}
+assert not heavy, heavy
+"""
+    finished = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+
+
+def test_locks_agree_on_every_shared_version() -> None:
+    development = locked_versions(LOCKS[0])
+    for path in (*LOCKS[1:], RUNTIME_LOCK):
+        versions = locked_versions(path)
+        assert versions
+        assert versions.items() <= development.items(), path
+
+
+def test_locks_are_hashed_and_carry_no_address() -> None:
+    for path in (*LOCKS, RUNTIME_LOCK):
+        text = path.read_text()
+        assert "://" not in text, path
+        assert text.count("==") <= text.count("--hash=sha256:"), path
+
+
+def test_the_runtime_lock_holds_what_serving_declares_and_no_more() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    declared = {re.split(r"[<>=\s]", name)[0] for name in project["dependencies"]}
+    assert declared <= locked_versions(RUNTIME_LOCK).keys()
+    assert not {"tensorflow-cpu", "keras", "boto3", "moto"} & locked_versions(RUNTIME_LOCK).keys()
+
+
+def test_one_python_everywhere() -> None:
+    wanted = (ROOT / ".python-version").read_text().strip()
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    template = (ROOT / "template.yaml").read_text()
+    assert project["requires-python"] == f"=={wanted}.*"
+    assert set(re.findall(r"python(3\.\d+)", template)) == {wanted}
+    assert sys.version_info[:2] == tuple(int(part) for part in wanted.split("."))
+
+
+def test_the_template_sets_the_variables_that_the_settings_read() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    variables = template["Resources"]["PredictApiFunction"]["Properties"]["Environment"]["Variables"]
+    read: set[str] = set()
+
+    class Recording(dict[str, str]):
+        def get(self, key: str, default: str = "") -> str:  # type: ignore[override]
+            read.add(key)
+            return default
+
+    Settings.from_environment(Recording())
+    assert variables.keys() == read - {"AWS_REGION"}
+
+
+def test_the_makefile_and_the_local_stack_mean_the_same_store() -> None:
+    lines = re.search(r"^LOCAL_STORE := (.*?[^\\])$", (ROOT / "Makefile").read_text(), re.MULTILINE | re.DOTALL)
+    assert lines
+    variables = dict(re.findall(r"(\w+)=(\S+)", lines[1].replace("$(STORE_PORT)", "9000")))
+    assert variables == EmbeddedStore(port=9000).environment()
+
+
+def test_the_make_targets_list_themselves() -> None:
+    makefile = (ROOT / "Makefile").read_text()
+    phony = set(re.findall(r"^\.PHONY: (.+)$", makefile, re.MULTILINE))
+    described = set(re.findall(r"^([a-z-]+):.*## ", makefile, re.MULTILINE))
+    assert phony == described

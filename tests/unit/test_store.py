@@ -1,0 +1,120 @@
+"""The cache in front of the object store."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from digits.errors import NoModelError, ObjectNotFoundError, StoreError
+from digits.store import CachedObject, StoredObject
+
+
+class FakeReader:
+    """A store of one object; a test changes what it holds or how it fails."""
+
+    def __init__(self, data: bytes | None) -> None:
+        self.data = data
+        self.failure: Exception | None = None
+        self.etags: list[str | None] = []
+        self.delay_seconds = 0.0
+
+    def get(self, key: str, etag: str | None = None) -> StoredObject | None:
+        self.etags.append(etag)
+        time.sleep(self.delay_seconds)
+        if self.failure:
+            raise self.failure
+        if self.data is None:
+            raise ObjectNotFoundError(key)
+        return None if etag == self.data.decode() else StoredObject(self.data, self.data.decode())
+
+
+class Clock:
+    """A clock that a test moves."""
+
+    now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def cached(reader: FakeReader, clock: Clock, keep_when_missing: bool = True) -> CachedObject[str]:
+    return CachedObject(
+        reader,
+        "key",
+        parse=bytes.decode,
+        missing=lambda: NoModelError("nothing"),
+        ttl_seconds=60,
+        keep_when_missing=keep_when_missing,
+        clock=clock,
+    )
+
+
+def test_within_the_ttl_the_store_is_not_asked_again() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    assert [value.get(), value.get()] == ["a", "a"]
+    assert reader.etags == [None]
+
+
+def test_after_the_ttl_the_store_is_asked_for_news_only() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.get()
+    clock.now = 61
+    assert value.get() == "a"
+    assert reader.etags == [None, "a"]
+    reader.data, clock.now = b"b", 122
+    assert value.get() == "b"
+
+
+def test_a_failed_re_check_keeps_the_last_good_value() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.get()
+    reader.failure, clock.now = StoreError("down"), 61
+    assert value.get() == "a"
+    reader.failure, reader.data, clock.now = None, b"b", 122
+    assert value.get() == "b"
+
+
+def test_a_failed_first_read_is_an_error_that_is_soon_tried_again() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    reader.failure = StoreError("down")
+    value = cached(reader, clock)
+    with pytest.raises(StoreError):
+        value.get()
+    reader.failure = None
+    with pytest.raises(StoreError):
+        value.get()
+    assert len(reader.etags) == 1
+    clock.now = 1.1
+    assert value.get() == "a"
+
+
+@pytest.mark.parametrize("keep", [True, False])
+def test_a_key_that_vanishes_keeps_or_ends_the_value_as_asked(keep: bool) -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock, keep_when_missing=keep)
+    value.get()
+    reader.data, clock.now = None, 61
+    if keep:
+        assert value.get() == "a"
+    else:
+        with pytest.raises(NoModelError):
+            value.get()
+
+
+def test_callers_that_arrive_together_wait_for_one_read() -> None:
+    reader = FakeReader(b"a")
+    reader.delay_seconds = 0.2
+    value = cached(reader, Clock())
+    answers: list[str] = []
+    threads = [threading.Thread(target=lambda: answers.append(value.get())) for _ in range(20)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == ["a"] * 20
+    assert reader.etags == [None]
