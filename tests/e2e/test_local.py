@@ -68,8 +68,8 @@ def test_the_api_test_tells_in_one_line_that_nobody_answers(capsys: pytest.Captu
 
 
 @pytest.mark.docker
-@pytest.mark.parametrize("name", sorted(events.EXPECTED))
-def test_sam_local_invoke_answers_each_event(
+@pytest.mark.parametrize("name", sorted(name for name, (_, digit) in events.EXPECTED.items() if digit is not None))
+def test_sam_local_invoke_reads_the_digit_of_each_predict_event(
     build: Path, trained: Path, name: str, environment: dict[str, str]
 ) -> None:
     status, digit = events.EXPECTED[name]
@@ -79,5 +79,4 @@ def test_sam_local_invoke_answers_each_event(
     assert finished.returncode == 0, finished.stderr
     response = json.loads(finished.stdout)
     assert response["statusCode"] == status, finished.stderr
-    if digit is not None:
-        assert events.body_of(response)["pred"] == digit
+    assert events.body_of(response)["pred"] == digit
