@@ -32,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command and return the exit status."""
     options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    for noisy in ("boto3", "botocore", "s3transfer"):
+    for noisy in ("absl", "boto3", "botocore", "s3transfer", "tensorflow"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
     try:
         status: int = options.command(options)

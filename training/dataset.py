@@ -19,7 +19,7 @@ import struct
 import threading
 import zipfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from pathlib import Path
@@ -110,12 +110,12 @@ def load_path(path: Path) -> Dataset:
     Raises:
         DataError: it is missing, damaged, or not MNIST.
     """
-    if path.is_dir():
-        return _mnist(_read_idx(path), str(path))
     try:
-        return _mnist(_read_npz(path.read_bytes(), str(path)), str(path))
+        arrays = _read_idx(path) if path.is_dir() else _read_npz(path.read_bytes(), str(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    # The manifest is published: it tells the file's name, not where somebody keeps it.
+    return replace(_mnist(arrays, str(path)), source=path.name)
 
 
 def load_subset() -> Dataset:
