@@ -11,17 +11,36 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
-from digits.errors import BlankImageError
+from digits.components import Group, find_components, grouped
+from digits.errors import UnreadableDigitError
+from digits.ink import find_ink
+from digits.strokes import redraw, stroke_mask
+
+type Pixels = NDArray[np.uint8]
+type Floats = NDArray[np.float32]
+type Box = tuple[int, int, int, int]
 
 VERSION = 1
 SIDE = 28
 INK_SIDE = 20
-# Less contrast than this, of 255, is paper grain or compression noise, not ink.
-MIN_CONTRAST = 24
-# The outline of the digit is where its ink, stretched to 255, is at least this bright.
-MIN_INK = 32
+# Where MNIST has the centre of mass on average, half a pixel right of and below the middle.
+CENTRE = 14.0
+TOUCHES_EDGE = "touches_edge"
+
+# The picture is searched for its digit at no more than so many pixels a side.
+SEARCH_SIDE = 400
+# What hangs together is found at no more than so many.
+COMPONENT_SIDE = 128
+# A smaller share of the largest component's area is a speck.
+SPECK_SHARE = 0.03
+# The outline of a digit, as MNIST crops it, goes where there is so much ink.
+OUTLINE_INK = 0.25
+# Digits of one number: at least so high, and so far apart, as shares of the higher one's height.
+COMPARABLE = 0.6
+COMPARABLE_AREA = 0.25
+APART = 0.25
 
 
 @dataclass(frozen=True)
@@ -31,39 +50,37 @@ class CanonicalImage:
     Attributes:
         pixels: uint8 (28, 28), ink bright on dark.
         steps: what was done to the picture, in order; empty where it already was canonical.
+        warnings: what may spoil the answer: `touches_edge`, the digit may be cut off.
     """
 
-    pixels: NDArray[np.uint8]
+    pixels: Pixels
     steps: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
-def canonicalize(grey: NDArray[np.uint8]) -> CanonicalImage:
+def canonicalize(grey: Pixels) -> CanonicalImage:
     """Bring a picture of one digit into canonical form.
 
     Args:
         grey: uint8 (height, width), either polarity.
 
     Raises:
-        BlankImageError: the picture shows no ink.
+        UnreadableDigitError: the picture shows nothing, too little contrast, or several digits.
     """
-    steps: list[str] = []
-    paper = int(np.median(_border(grey)))
-    if paper > 127:
-        grey, paper = 255 - grey, 255 - paper
-        steps.append("inverted")
     if is_canonical(grey):
-        return CanonicalImage(grey, tuple(steps))
-    ink = _stretched(grey, paper)
-    steps.append("contrast")
-    cropped = _cropped(ink)
-    steps.append(f"cropped to {cropped.shape[1]}x{cropped.shape[0]}")
-    scaled = _scaled(cropped)
-    steps.append(f"scaled to {scaled.shape[1]}x{scaled.shape[0]}")
-    steps.append("centred")
-    return CanonicalImage(_centred(scaled), tuple(steps))
+        return CanonicalImage(grey, ())
+    if is_canonical(255 - grey):
+        return CanonicalImage(255 - grey, ("inverted",))
+    searched = _searched(grey)
+    found = find_ink(searched)
+    digit = _only_digit(found.ink, max(grey.shape) / max(searched.shape))
+    drawn, strokes = redraw(digit.ink)
+    scaled = _scaled(_cropped(drawn))
+    steps = (*found.steps, *digit.steps, *strokes, f"scaled to {scaled.shape[1]}x{scaled.shape[0]}", "centred")
+    return CanonicalImage(_centred(scaled), steps, (TOUCHES_EDGE,) if digit.touches_edge else ())
 
 
-def is_canonical(ink: NDArray[np.uint8]) -> bool:
+def is_canonical(ink: Pixels) -> bool:
     """Tell whether pixels, ink bright on dark, already have the form of MNIST.
 
     True of all 70,000 MNIST digits: 28x28, the longest side of the ink 19 or 20 pixels, the centre
@@ -77,34 +94,84 @@ def is_canonical(ink: NDArray[np.uint8]) -> bool:
     return longest in (INK_SIDE - 1, INK_SIDE) and bool((offset <= 1).all())
 
 
-def _border(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return np.concatenate([grey[0], grey[-1], grey[1:-1, 0], grey[1:-1, -1]])
+def _searched(grey: Pixels) -> Floats:
+    image = Image.fromarray(grey)
+    factor = -(-max(grey.shape) // SEARCH_SIDE)
+    return np.asarray(image.reduce(factor) if factor > 1 else image).astype(np.float32)
 
 
-def _stretched(grey: NDArray[np.uint8], paper: int) -> NDArray[np.uint8]:
-    above_paper = np.maximum(grey.astype(np.int16) - paper, 0)
-    contrast = int(above_paper.max())
-    if contrast < MIN_CONTRAST:
-        raise BlankImageError("the image shows no digit: it is blank or has too little contrast")
-    return (above_paper * (255 / contrast)).astype(np.uint8)
+@dataclass(frozen=True)
+class _Digit:
+    """The ink of the only digit, float32, cropped to it with a margin."""
+
+    ink: Floats
+    steps: tuple[str, ...]
+    touches_edge: bool
 
 
-def _cropped(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    return ink[_extent(ink >= MIN_INK)]
+def _only_digit(ink: Floats, scale: float) -> _Digit:
+    """Leave the specks out, and crop to what remains if it is one digit."""
+    factor = -(-max(ink.shape) // COMPONENT_SIDE)
+    small = np.asarray(Image.fromarray(ink).reduce(factor)) if factor > 1 else ink
+    labels, components = find_components(stroke_mask(small))
+    groups = grouped(components, APART, SPECK_SHARE)
+    main = groups[0]
+    digits = [group for group in groups if _is_digit(group, main)]
+    if len(digits) > 1:
+        boxes = tuple(
+            sorted(_box(group, factor * scale, ink.shape[1] * scale, ink.shape[0] * scale) for group in digits)
+        )
+        raise UnreadableDigitError(f"the picture shows {len(boxes)} digits, where one is read", "several_digits", boxes)
+    left, top, right, bottom = main.box
+    edge = left == 0 or top == 0 or bottom == small.shape[0] or right == small.shape[1]
+    steps = [f"cropped to {round((right - left) * factor * scale)}x{round((bottom - top) * factor * scale)}"]
+    specks = len(components) - len(main.components)
+    if specks:
+        ink = np.where(_near(labels, main, ink.shape), ink, np.float32(0))
+        steps.insert(0, f"left out {specks} speck{'s' * (specks > 1)}")
+    margin = max(2, (bottom - top) // 10)
+    rows, columns = (
+        slice(max(0, low - margin) * factor, (high + margin) * factor) for low, high in ((top, bottom), (left, right))
+    )
+    return _Digit(ink[rows, columns], tuple(steps), edge)
 
 
-def _scaled(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _near(labels: NDArray[np.intp], kept: Group, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return where the picture is on or beside what is kept, bool of that shape."""
+    mask = Image.fromarray(np.isin(labels, [part.label for part in kept.components]))
+    grown = mask.convert("L").filter(ImageFilter.MaxFilter(5))
+    return np.asarray(grown.resize((shape[1], shape[0]), Image.Resampling.NEAREST)) > 0
+
+
+def _is_digit(group: Group, main: Group) -> bool:
+    return group.height >= COMPARABLE * main.height and group.area >= COMPARABLE_AREA * main.area
+
+
+def _box(group: Group, scale: float, width: float, height: float) -> Box:
+    """Return left, top, width and height in pixels of a picture of that size."""
+    left, top, right, bottom = (side * scale for side in group.box)
+    return round(left), round(top), round(min(right, width) - left), round(min(bottom, height) - top)
+
+
+def _cropped(ink: Floats) -> Floats:
+    outline = ink >= OUTLINE_INK
+    if not outline.any():
+        raise UnreadableDigitError("the picture shows only dots or lines too fine to be a digit", "no_contrast")
+    return ink[_extent(outline)]
+
+
+def _scaled(ink: Floats) -> Pixels:
     height, width = ink.shape
     scale = INK_SIDE / max(height, width)
     size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    return np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.LANCZOS))
+    scaled = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BOX))
+    return np.clip(np.rint(scaled * 255), 0, 255).astype(np.uint8)
 
 
-def _centred(ink: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _centred(ink: Pixels) -> Pixels:
     centre = _centre_of_mass(ink)
     top, left = (
-        int(np.clip(round(SIDE / 2 - 0.5 - position), 0, SIDE - side))
-        for position, side in zip(centre, ink.shape, strict=True)
+        int(np.clip(round(CENTRE - position), 0, SIDE - side)) for position, side in zip(centre, ink.shape, strict=True)
     )
     canvas = np.zeros((SIDE, SIDE), np.uint8)
     canvas[top : top + ink.shape[0], left : left + ink.shape[1]] = ink
@@ -117,7 +184,7 @@ def _extent(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
     return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
-def _centre_of_mass(ink: NDArray[np.uint8]) -> tuple[float, float]:
+def _centre_of_mass(ink: Pixels) -> tuple[float, float]:
     weights = ink.astype(np.float64)
     total = weights.sum()
     return (

@@ -5,9 +5,10 @@
     │   ├── MalformedRequestError         not JSON, or nothing in it
     │   ├── FieldError                    one field is wrong; carries a JSON pointer
     │   ├── ImageError                    not an image, damaged, empty or too many pixels
-    │   │   └── BlankImageError               an image without ink
+    │   │   └── UnreadableDigitError          an image without one readable digit; carries the verdict
     │   ├── BodyTooLargeError
     │   ├── MediaTypeError                a content type that is not served
+    │   ├── NotFoundError                 a model or version that is not here
     │   └── AuthenticationError           no token, or one that is not valid
     ├── UnavailableError              the service cannot answer now; trying again may help
     │   ├── StoreError                    the object store did not answer, or refused
@@ -59,8 +60,18 @@ class ImageError(RequestError):
     """The bytes cannot be used as an image."""
 
 
-class BlankImageError(ImageError):
-    """The image shows no ink."""
+class UnreadableDigitError(ImageError):
+    """The image does not show one digit that could be read.
+
+    Attributes:
+        verdict: `blank`, `no_contrast` or `several_digits`.
+        boxes: of several digits, left to right: left, top, width and height in pixels of the grey picture.
+    """
+
+    def __init__(self, message: str, verdict: str, boxes: tuple[tuple[int, int, int, int], ...] = ()) -> None:
+        super().__init__(message)
+        self.verdict = verdict
+        self.boxes = boxes
 
 
 class BodyTooLargeError(RequestError):
@@ -69,6 +80,10 @@ class BodyTooLargeError(RequestError):
 
 class MediaTypeError(RequestError):
     """The body's content type is not one that the service reads."""
+
+
+class NotFoundError(RequestError):
+    """The request names a model or version that is not here."""
 
 
 class AuthenticationError(RequestError):

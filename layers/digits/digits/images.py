@@ -2,52 +2,176 @@
 
 from __future__ import annotations
 
+import logging
+import warnings
+from dataclasses import dataclass
 from io import BytesIO
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, UnidentifiedImageError
+
+# Pillow registers a format when its module is imported, and imports only some by itself.
+from PIL import (
+    BmpImagePlugin,
+    ExifTags,
+    GifImagePlugin,
+    Image,
+    JpegImagePlugin,
+    PngImagePlugin,
+    TiffImagePlugin,
+    UnidentifiedImageError,
+    WebPImagePlugin,
+)
 
 from digits.errors import ImageError
 
-FORMATS = ("PNG", "JPEG")
+type Pixels = NDArray[np.uint8]
+
+FORMATS = tuple(
+    plugin.format
+    for plugin in (
+        PngImagePlugin.PngImageFile,
+        JpegImagePlugin.JpegImageFile,
+        GifImagePlugin.GifImageFile,
+        BmpImagePlugin.BmpImageFile,
+        WebPImagePlugin.WebPImageFile,
+        TiffImagePlugin.TiffImageFile,
+    )
+)
 MAX_PIXELS = 4000 * 4000
+# Larger pictures are reduced to about this: far more than a digit of 20 pixels needs.
+LONG_SIDE = 1000
+# Fewer steps of a deep image than this would be noise that looks like contrast.
+MIN_DEEP_RANGE = 256
+
+# Pillow logs as errors what is wrong with a sender's file, and raises besides.
+logging.getLogger("PIL").setLevel(logging.CRITICAL)
+
+_UPRIGHT = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+_VP8X_HEADER_BYTES = 30
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> NDArray[np.uint8]:
-    """Return the grey pixels of an image file, the right way up, transparency laid onto white.
+@dataclass(frozen=True)
+class DecodedImage:
+    """The pixels of an image file, the right way up.
+
+    Attributes:
+        pixels: uint8 (height, width), 0 black to 255 white.
+        steps: what was done to the picture, in order; empty for a small grey image.
+        scale: pixels of the upright picture as sent for each pixel here, 1 or more.
+    """
+
+    pixels: Pixels
+    steps: tuple[str, ...]
+    scale: float
+
+
+def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+    """Return the grey pixels of an image file: upright, transparency laid onto white, large ones reduced.
 
     Args:
-        data: a PNG or JPEG file.
+        data: a PNG, JPEG, GIF, BMP, WebP or TIFF file; of several frames or pages the first counts.
         max_pixels: an image of more pixels is refused from its header, before it is decoded.
 
-    Returns:
-        uint8 (height, width), 0 black to 255 white.
-
     Raises:
-        ImageError: empty, not a PNG or JPEG, damaged, or too large.
+        ImageError: empty, of another format, damaged, or too large.
     """
     if not data:
         raise ImageError("the image is empty")
+    # Pillow warns of oddities in files; they are the sender's, and no reason to fail or to print.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return _decode(data, max_pixels)
+        except UnidentifiedImageError as error:
+            raise ImageError("the bytes are not a PNG, JPEG, GIF, BMP, WebP or TIFF image that can be read") from error
+        except Image.DecompressionBombError as error:
+            raise ImageError(f"the image has more than the {max_pixels:,} pixels that are served") from error
+        except ImageError:
+            raise
+        except Exception as error:
+            # Pillow's readers raise whatever their parsing runs into: OSError, struct.error, KeyError, …
+            raise ImageError("the image is damaged or truncated") from error
+
+
+def _decode(data: bytes, max_pixels: int) -> DecodedImage:
+    _check_size(_webp_canvas(data), max_pixels)
+    with Image.open(BytesIO(data), formats=FORMATS) as image:
+        size = image.size
+        _check_size(size, max_pixels)
+        if isinstance(image, TiffImagePlugin.TiffImageFile):
+            # A tile is decoded whole, however small the picture is.
+            _check_size((image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)), max_pixels)
+        if max(size) > LONG_SIDE:
+            # JPEG alone can be reduced while it is decoded, by 2, 4 or 8.
+            image.draft("L", (LONG_SIDE, LONG_SIDE))
+        image.load()
+        orientation = _orientation(image)
+        pixels, steps = _grey(image)
+    if max(pixels.shape) != max(size):
+        steps.insert(0, f"reduced to {pixels.shape[1]}x{pixels.shape[0]}")
+    if orientation is not None:
+        pixels = np.asarray(Image.fromarray(pixels).transpose(orientation))
+        steps.append("turned upright")
+    return DecodedImage(pixels, tuple(steps), max(size) / max(pixels.shape))
+
+
+def _check_size(size: tuple[int, int], max_pixels: int) -> None:
+    width, height = size
+    if not 0 < width * height <= max_pixels:
+        raise ImageError(f"the image has {width}x{height} pixels, where 1 to {max_pixels:,} are served")
+
+
+def _webp_canvas(data: bytes) -> tuple[int, int]:
+    """Return the size of an extended WebP's canvas, for which Pillow finds memory on opening; 1x1 for any other."""
+    if data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8X" or len(data) < _VP8X_HEADER_BYTES:
+        return 1, 1
+    return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
+
+
+def _orientation(image: Image.Image) -> Image.Transpose | None:
+    """Return what turns a camera's picture upright; damaged EXIF data says nothing about the pixels."""
     try:
-        with Image.open(BytesIO(data), formats=FORMATS) as image:
-            width, height = image.size
-            if not 0 < width * height <= max_pixels:
-                raise ImageError(f"the image has {width}x{height} pixels, where 1 to {max_pixels:,} are served")
-            return _grey(image)
-    except UnidentifiedImageError as error:
-        raise ImageError("the bytes are not a PNG or JPEG image") from error
-    except Image.DecompressionBombError as error:
-        raise ImageError(f"the image has more than the {max_pixels:,} pixels that are served") from error
-    except (OSError, SyntaxError, ValueError, EOFError) as error:
-        raise ImageError("the image is damaged or truncated") from error
+        return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    except Exception:  # whatever parsing runs into, as above
+        return None
 
 
-def _grey(image: Image.Image) -> NDArray[np.uint8]:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode.startswith("I;16"):
-        return (np.asarray(upright) >> 8).astype(np.uint8)
-    if upright.has_transparency_data:
-        white = Image.new("RGBA", upright.size, "white")
-        upright = Image.alpha_composite(white, upright.convert("RGBA"))
-    return np.asarray(upright.convert("L"))
+def _grey(image: Image.Image) -> tuple[Pixels, list[str]]:
+    factor = -(-max(image.size) // LONG_SIDE)
+    if image.mode.startswith(("I", "F")):
+        return _from_deep(np.asarray(image), factor), [f"{image.mode} scaled to 8 bits"]
+    if image.mode == "LAB":
+        image = image.getchannel("L")
+    transparent = image.has_transparency_data
+    if image.mode not in ("L", "RGB", "RGBA"):
+        image = image.convert("RGBA" if transparent else "L")
+    if factor > 1:
+        image = image.reduce(factor)
+    if not transparent:
+        return np.asarray(image.convert("L")), ["colour to grey"] if image.mode != "L" else []
+    image = image.convert("RGBA")
+    white = Image.new("RGBA", image.size, "white")
+    return np.asarray(Image.alpha_composite(white, image).convert("L")), ["laid onto white", "colour to grey"]
+
+
+def _from_deep(values: NDArray[np.number], factor: int) -> Pixels:
+    """Scale 16 or 32 bits, or floats, to bytes by the range that they use, so that 12-bit scans keep contrast."""
+    height, width = (max(1, side // factor) for side in values.shape)
+    blocks = values[: height * factor, : width * factor].reshape(height, min(factor, len(values)), width, -1)
+    with np.errstate(all="ignore"):
+        means = np.nan_to_num(blocks.mean(axis=(1, 3), dtype=np.float64), posinf=0, neginf=0)
+        low, span = float(means.min()), float(np.ptp(means))
+        if span == 0:
+            return np.full(means.shape, 255, np.uint8)
+        if values.dtype.kind != "f":
+            span = max(span, MIN_DEEP_RANGE)
+        return np.clip(255 * ((means - low) / span), 0, 255).astype(np.uint8)

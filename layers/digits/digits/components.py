@@ -1,0 +1,141 @@
+"""Connected components of a mask: what of a picture hangs together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
+from numpy.typing import NDArray
+
+type Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class Component:
+    """Pixels that touch each other, corners included.
+
+    Attributes:
+        label: its number in the labels, 1 or more.
+        area: number of pixels.
+        left, top, right, bottom: the box around it; right and bottom lie outside.
+    """
+
+    label: int
+    area: int
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+
+@dataclass(frozen=True)
+class Group:
+    """Components that are close together, such as the body and the bar of a 5."""
+
+    components: tuple[Component, ...]
+
+    @property
+    def area(self) -> int:
+        """Number of pixels."""
+        return sum(part.area for part in self.components)
+
+    @property
+    def box(self) -> tuple[int, int, int, int]:
+        """Left, top, right and bottom of the box around all; right and bottom lie outside."""
+        return (
+            min(part.left for part in self.components),
+            min(part.top for part in self.components),
+            max(part.right for part in self.components),
+            max(part.bottom for part in self.components),
+        )
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        _, top, _, bottom = self.box
+        return bottom - top
+
+
+def find_components(mask: Mask) -> tuple[NDArray[np.intp], list[Component]]:
+    """Label the components of a mask by union-find over the runs of its rows (Rosenfeld and Pfaltz, 1966).
+
+    Args:
+        mask: bool (height, width); the time grows with its number of runs, so a large picture is
+            better reduced first.
+
+    Returns:
+        intp (height, width), 0 where the mask is not set and the component's label elsewhere; the
+        components, largest area first.
+    """
+    rows, starts, ends = _runs(mask)
+    if not len(rows):
+        return np.zeros(mask.shape, np.intp), []
+    _, labels = np.unique(_roots(rows, starts, ends), return_inverse=True)
+    count = int(labels.max()) + 1
+    lengths = ends - starts
+    areas = np.bincount(labels, lengths).astype(int)
+    lows = np.full((2, count), max(mask.shape))
+    highs = np.zeros((2, count), int)
+    np.minimum.at(lows[0], labels, starts)
+    np.minimum.at(lows[1], labels, rows)
+    np.maximum.at(highs[0], labels, ends)
+    np.maximum.at(highs[1], labels, rows + 1)
+    boxes = np.concatenate([lows, highs]).T.tolist()
+    components = [Component(index + 1, int(areas[index]), *boxes[index]) for index in range(count)]
+    painted = np.zeros(mask.shape, np.intp)
+    painted[mask] = np.repeat(labels + 1, lengths)
+    return painted, sorted(components, key=lambda component: -component.area)
+
+
+def grouped(components: list[Component], apart: float, speck: float) -> list[Group]:
+    """Return the groups of what is close together, the one with the most pixels first.
+
+    Args:
+        components: largest first, as found.
+        apart: the gap, as a share of the largest box's longer side, from which on things are apart.
+        speck: what has a smaller share of the largest component's area is left out.
+    """
+    reach = apart * max(max(part.right - part.left, part.bottom - part.top) for part in components)
+    groups: list[tuple[Component, ...]] = []
+    for component in components:
+        if component.area < speck * components[0].area:
+            break
+        near = [group for group in groups if any(_gap(component, other) < reach for other in group)]
+        groups = [group for group in groups if group not in near] + [(component, *chain(*near))]
+    return sorted(map(Group, groups), key=lambda group: -group.area)
+
+
+def _gap(one: Component, other: Component) -> int:
+    across = max(one.left, other.left) - min(one.right, other.right)
+    down = max(one.top, other.top) - min(one.bottom, other.bottom)
+    return max(across, down)
+
+
+def _runs(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+    """Return the row, first column and column after the last of every run, in reading order."""
+    changes = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, starts = np.nonzero(changes == 1)
+    return rows, starts, np.nonzero(changes == -1)[1]
+
+
+def _roots(rows: NDArray[np.intp], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> list[int]:
+    """Return for each run the first run of its component."""
+    parents = list(range(len(rows)))
+
+    def root(run: int) -> int:
+        while parents[run] != run:
+            parents[run] = run = parents[parents[run]]
+        return run
+
+    # Run `above` follows run `below` one row higher; the two pointers never go back.
+    above, all_rows, all_starts, all_ends = 0, rows.tolist(), starts.tolist(), ends.tolist()
+    for run, (row, start, end) in enumerate(zip(all_rows, all_starts, all_ends, strict=True)):
+        while all_rows[above] < row - 1 or (all_rows[above] == row - 1 and all_ends[above] < start):
+            above += 1
+        touching = above
+        while touching < run and all_rows[touching] == row - 1 and all_starts[touching] <= end:
+            low, high = sorted((root(touching), root(run)))
+            parents[high] = low
+            touching += 1
+    return [root(run) for run in range(len(parents))]
