@@ -6,12 +6,15 @@ import json
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import pytest
 
-from digits.errors import StoreError
+from digits import store as store_module
+from digits.bucket import Bucket
+from digits.errors import ConfigurationError, StoreError
 from digits.store import S3Reader
+from local.store import EmbeddedStore
 
 
 class Recorder(BaseHTTPRequestHandler):
@@ -83,3 +86,46 @@ def test_a_restored_snapshot_signs_with_the_containers_credentials(
     assert Recorder.seen[0][1]["authorization"] == "knock"
     assert "Credential=FROMCONTAINER/" in headers["authorization"]
     assert headers["x-amz-security-token"] == "session"
+
+
+def test_an_empty_endpoint_variable_is_not_taken_for_an_address(
+    published: Bucket, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deployed function has the variable, and it is empty there."""
+    address = store.environment()["AWS_ENDPOINT_URL_S3"]
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", "")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    assert S3Reader(published.name, "us-east-1", address, {}).get("models/current.json") is not None
+
+
+@pytest.mark.parametrize(
+    ("region", "address"),
+    [
+        ("eu-central-1", "https://s3.eu-central-1.amazonaws.com"),
+        ("cn-north-1", "https://s3.cn-north-1.amazonaws.com.cn"),
+    ],
+)
+def test_without_an_endpoint_the_regions_own_is_asked(
+    region: str, address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: dict[str, Any] = {}
+    monkeypatch.setattr(store_module, "S3Store", lambda _, **options: made.update(options))
+    S3Reader("bucket", region, None, {})
+    assert made["config"] == {"aws_endpoint_url_s3": address}
+    assert made["region"] == region
+
+
+@pytest.mark.parametrize(
+    ("bucket", "endpoint", "message"),
+    [
+        ("", None, "DIGITS_BUCKET"),
+        ("two words", None, "no name of a bucket"),
+        ("bucket", "localhost:9000", "no http or https address"),
+        ("bucket", "http://", "no http or https address"),
+    ],
+)
+def test_settings_that_make_no_sense_are_told_at_the_first_read(
+    bucket: str, endpoint: str | None, message: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=message):
+        S3Reader(bucket, "us-east-1", endpoint, {}).get("key")

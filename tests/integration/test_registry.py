@@ -154,6 +154,32 @@ def test_a_model_is_not_served_unproved(version: Version) -> None:
     assert prove(manifest, model).manifest == manifest
 
 
+def test_a_pointer_that_cannot_be_read_is_told_and_can_be_replaced(published: Bucket, version: Version) -> None:
+    published.replace(CURRENT_KEY, b"{", published.get(CURRENT_KEY).etag)
+    with pytest.raises(CorruptModelError, match="promote a version to replace it"):
+        Registry(published).current()
+    Registry(published).promote(version[0].version)
+    assert Registry(published).load().manifest == version[0]
+
+
+def test_a_version_whose_model_is_damaged_is_not_promoted(bucket: Bucket, version: Version) -> None:
+    Registry(bucket).publish(*version)
+    key = object_key(version[0].version, "model.tflite")
+    bucket.replace(key, b"damaged", bucket.get(key).etag)
+    with pytest.raises(CorruptModelError, match="digest"):
+        Registry(bucket).promote(version[0].version)
+    assert Registry(bucket).current() is None
+
+
+def test_a_manifest_under_another_versions_name_is_refused(bucket: Bucket, version: Version) -> None:
+    manifest, files = version
+    other = another(version)[0].version
+    bucket.create(object_key(other, "model.tflite"), files["model.tflite"])
+    bucket.create(object_key(other, "manifest.json"), manifest.to_json())
+    with pytest.raises(CorruptModelError, match=f"says that it is {manifest.version}"):
+        Registry(bucket).promote(other)
+
+
 def test_tokens_are_kept_as_digests_only(bucket: Bucket) -> None:
     token = tokens.issue(bucket, "web")
     assert len(token) >= 43

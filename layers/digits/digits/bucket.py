@@ -20,6 +20,11 @@ _LOST = {"PreconditionFailed", "ConditionalRequestConflict"}
 _ABSENT = {"NoSuchKey", "404"}
 
 
+def first_line(error: Exception) -> str:
+    """Return what an error of AWS's client says, without the lines in which it explains itself."""
+    return str(error).partition("\n")[0].rstrip(":")
+
+
 class Bucket:
     """A bucket as writers see it: create, replace, never overwrite blindly."""
 
@@ -35,7 +40,7 @@ class Bucket:
         try:
             self._client = client or boto3.client("s3", config=_CONFIG)
         except (BotoCoreError, ValueError) as error:
-            raise ConfigurationError(f"S3 cannot be addressed: {error}") from error
+            raise ConfigurationError(f"S3 cannot be addressed: {first_line(error)}") from error
 
     def get(self, key: str) -> StoredObject:
         """Return an object.
@@ -92,7 +97,7 @@ class Bucket:
 
     def _error(self, key: str, error: BotoCoreError | ClientError) -> Exception:
         if not isinstance(error, ClientError):
-            return StoreError(f"the object store did not answer for {key}: {error}")
+            return StoreError(f"the object store did not answer for {key}: {first_line(error)}")
         code = error.response.get("Error", {}).get("Code", "")
         if code in _ABSENT:
             return ObjectNotFoundError(key)

@@ -83,8 +83,8 @@ class Golden(_Record):
     """A real digit with the answer that the model gave where it was made."""
 
     label: int
-    pixels_base64: str
-    probabilities: list[float]
+    pixels_base64: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{1046}==$", description="784 bytes")]
+    probabilities: Annotated[list[float], Field(min_length=10, max_length=10)]
 
     def pixels(self) -> NDArray[np.uint8]:
         """Return uint8 (28, 28)."""

@@ -72,7 +72,10 @@ def load_current(read: Callable[[str], bytes], pointer_json: bytes) -> LoadedMod
         raise CorruptModelError(f"the current version is not complete: {error} is missing") from error
     if sha256(manifest_json) != pointer.manifest_sha256:
         raise CorruptModelError(f"the manifest of {pointer.version} is not the one that was promoted")
-    return prove(Manifest.from_json(manifest_json), model)
+    manifest = Manifest.from_json(manifest_json)
+    if manifest.version != pointer.version:
+        raise CorruptModelError(f"the manifest of {pointer.version} says that it is {manifest.version}")
+    return prove(manifest, model)
 
 
 def prove(manifest: Manifest, model: bytes) -> LoadedModel:
@@ -91,7 +94,9 @@ def prove(manifest: Manifest, model: bytes) -> LoadedModel:
     classifier = Classifier(model)
     expected = np.array([golden.probabilities for golden in manifest.goldens], np.float32)
     answers = classifier.predict(np.stack([golden.pixels() for golden in manifest.goldens]))
-    if (answers.argmax(axis=1) != expected.argmax(axis=1)).any() or np.abs(answers - expected).max() > GOLDEN_TOLERANCE:
+    same_digits = (answers.argmax(axis=1) == expected.argmax(axis=1)).all()
+    # Written so that NaN fails too.
+    if not (same_digits and np.abs(answers - expected).max() <= GOLDEN_TOLERANCE):
         raise CorruptModelError(f"{manifest.version} does not answer its golden inputs as it should")
     return LoadedModel(manifest, classifier)
 
@@ -112,9 +117,8 @@ class Registry:
             CorruptModelError: the files are not those that the manifest describes.
             ConflictError: the version exists with other contents.
         """
-        if {name: sha256(data) for name, data in files.items()} != {
-            name: record.sha256 for name, record in manifest.files.items()
-        }:
+        described = {name: record.sha256 for name, record in manifest.files.items()}
+        if MODEL_FILE not in files or {name: sha256(data) for name, data in files.items()} != described:
             raise CorruptModelError(f"the files of {manifest.version} are not those that its manifest describes")
         prove(manifest, files[MODEL_FILE])
         for name, data in files.items():
@@ -129,6 +133,7 @@ class Registry:
 
         Raises:
             UnknownVersionError: the version is not published.
+            CorruptModelError: its files fail their proofs.
             ConflictError: it was trained on less data, or somebody else promoted meanwhile.
         """
         manifest = self.manifest(version)
@@ -136,18 +141,14 @@ class Registry:
         if current is not None and current.version == version:
             return current
         if current is not None and not force:
-            champion = self.manifest(current.version)
-            if champion.dataset.training_count > manifest.dataset.training_count:
-                raise ConflictError(
-                    f"{version} was trained on {manifest.dataset.training_count:,} digits and does not replace "
-                    f"{current.version}, trained on {champion.dataset.training_count:,}, unless forced"
-                )
+            self._check_training_count(manifest, current.version)
         pointer = Pointer(
             version=version,
             manifest_sha256=sha256(self._bucket.get(object_key(version, MANIFEST_FILE)).data),
             previous=current.version if current else None,
             promoted_at=datetime.now(UTC),
         )
+        load_current(self._read, pointer.to_json())  # what readers would not accept is not pointed at
         if etag is None:
             self._bucket.create(CURRENT_KEY, pointer.to_json())
         else:
@@ -155,8 +156,15 @@ class Registry:
         return pointer
 
     def current(self) -> Pointer | None:
-        """Return the pointer, or None before the first promotion."""
-        return self._pointer()[0]
+        """Return the pointer, or None before the first promotion.
+
+        Raises:
+            CorruptModelError: there is one that cannot be read.
+        """
+        pointer, etag = self._pointer()
+        if etag is not None and pointer is None:
+            raise CorruptModelError(f"{CURRENT_KEY} cannot be read: promote a version to replace it")
+        return pointer
 
     def load(self) -> LoadedModel:
         """Return the current model, proved.
@@ -169,7 +177,7 @@ class Registry:
             pointer_json = self._bucket.get(CURRENT_KEY).data
         except ObjectNotFoundError:
             raise NoModelError("no model has been published yet") from None
-        return load_current(lambda key: self._bucket.get(key).data, pointer_json)
+        return load_current(self._read, pointer_json)
 
     def versions(self) -> list[str]:
         """Return the published versions, oldest first."""
@@ -192,7 +200,24 @@ class Registry:
             stored = self._bucket.get(CURRENT_KEY)
         except ObjectNotFoundError:
             return None, None
-        return Pointer.from_json(stored.data), stored.etag
+        try:
+            return Pointer.from_json(stored.data), stored.etag
+        except CorruptModelError:
+            return None, stored.etag
+
+    def _check_training_count(self, manifest: Manifest, champion_version: str) -> None:
+        try:
+            champion = self.manifest(champion_version)
+        except (UnknownVersionError, CorruptModelError):
+            return  # nobody can be answered by it either
+        if champion.dataset.training_count > manifest.dataset.training_count:
+            raise ConflictError(
+                f"{manifest.version} was trained on {manifest.dataset.training_count:,} digits and does not replace "
+                f"{champion_version}, trained on {champion.dataset.training_count:,}, unless forced"
+            )
+
+    def _read(self, key: str) -> bytes:
+        return self._bucket.get(key).data
 
     def _create(self, key: str, data: bytes) -> None:
         try:

@@ -7,10 +7,11 @@ boto3 takes to import. Writers use boto3 (`digits.bucket`).
 from __future__ import annotations
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -59,49 +60,61 @@ class S3Reader:
     """An `ObjectReader` over S3 or a store that speaks its protocol."""
 
     def __init__(self, bucket: str, region: str, endpoint: str | None, environment: Mapping[str, str]) -> None:
-        """Name the bucket; nothing is sent before the first `get`.
+        """Name the bucket; nothing is sent before the first `get`, which also reports what is wrong here.
 
         Args:
-            bucket: empty is reported by `get`, so that what needs no store still works.
             endpoint: URL of an S3-compatible store; None is AWS.
             environment: where Lambda puts container credentials. Keys in the process's environment
                 are found by the client itself.
-
-        Raises:
-            ConfigurationError: the endpoint is no URL.
         """
-        self._store: S3Store | None = None
-        if not bucket:
+        self._problem = _configuration_problem(bucket, endpoint)
+        if self._problem:
             return
-        try:
-            self._store = S3Store(
-                bucket,
-                region=region,
-                client_options={"connect_timeout": CONNECT_TIMEOUT, "timeout": TIMEOUT, "allow_http": True},
-                retry_config={"max_retries": 1, "retry_timeout": 2 * TIMEOUT},
-                credential_provider=container_credentials(environment),
-                config={"endpoint": endpoint} if endpoint else {},
-            )
-        except (BaseError, ValueError) as error:
-            raise ConfigurationError(f"the object store cannot be addressed: {_first_line(error)}") from error
+        domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
+        self._store = S3Store(
+            bucket,
+            region=region,
+            # Always said, as the client would otherwise take an empty AWS_ENDPOINT_URL_S3 for an address.
+            config={"aws_endpoint_url_s3": endpoint or f"https://s3.{region}.{domain}"},
+            client_options={"connect_timeout": CONNECT_TIMEOUT, "timeout": TIMEOUT, "allow_http": True},
+            retry_config={"max_retries": 1, "retry_timeout": 2 * TIMEOUT},
+            credential_provider=container_credentials(environment),
+        )
 
     def get(self, key: str, etag: str | None = None) -> StoredObject | None:
-        """See `ObjectReader.get`; a reader without a bucket raises ConfigurationError."""
-        if self._store is None:
-            raise ConfigurationError("no bucket: set DIGITS_BUCKET to the bucket that holds the models")
+        """See `ObjectReader.get`; raises ConfigurationError too, where bucket or endpoint make no sense."""
+        if self._problem:
+            raise ConfigurationError(self._problem)
         try:
             result = self._store.get(key, options={"if_none_match": etag} if etag else None)
             return StoredObject(bytes(result.bytes()), result.meta["e_tag"] or "")
         except NotModifiedError:
             return None
         except FileNotFoundError as error:
+            if "NoSuchBucket" in str(error):
+                raise StoreError("there is no such bucket") from error
             raise ObjectNotFoundError(key) from error
         except (BaseError, OSError) as error:
-            raise StoreError(f"the object store did not give {key}: {_first_line(error)}") from error
+            raise StoreError(f"the object store did not give {key}: {str(error).partition('\n')[0]}") from error
 
 
-def _first_line(error: Exception) -> str:
-    return str(error).partition("\n")[0]
+def _configuration_problem(bucket: str, endpoint: str | None) -> str | None:
+    if not bucket:
+        return "no bucket: set DIGITS_BUCKET to the bucket that holds the models"
+    if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
+        return f"DIGITS_BUCKET is {bucket!r}, which is no name of a bucket"
+    if endpoint and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+/?", endpoint):
+        return f"AWS_ENDPOINT_URL_S3 is {endpoint!r}, which is no http or https address"
+    return None
+
+
+@dataclass(frozen=True)
+class _State[T]:
+    """What a cache knows: the last good value and the tag of its bytes, and why the last read failed."""
+
+    value: T | None = None
+    etag: str | None = None
+    failure: DigitsError | None = None
 
 
 class CachedObject[T]:
@@ -139,10 +152,13 @@ class CachedObject[T]:
         self._keep_when_missing = keep_when_missing
         self._clock = clock
         self._lock = threading.Lock()
-        self._value: T | None = None
-        self._etag: str | None = None
-        self._failure: DigitsError | None = None
+        self._state: _State[T] = _State()
         self._next_check = float("-inf")
+
+    @property
+    def value(self) -> T | None:
+        """The value as it is, without asking the store."""
+        return self._state.value
 
     def get(self) -> T:
         """Return the value, read or re-checked where it is due.
@@ -151,31 +167,34 @@ class CachedObject[T]:
             DigitsError: there is no good value; what `missing` makes, a StoreError, or what
                 `parse` raised.
         """
-        if self._clock() >= self._next_check and self._lock.acquire(blocking=self._value is None):
+        if self._clock() >= self._next_check and self._lock.acquire(blocking=self.value is None):
             try:
                 if self._clock() >= self._next_check:
                     self._refresh()
             finally:
                 self._lock.release()
-        value, failure = self._value, self._failure
-        if value is not None:
-            return value
-        assert failure is not None
-        raise failure.with_traceback(None)
+        state = self._state
+        if state.value is not None:
+            return state.value
+        assert state.failure is not None
+        raise state.failure.with_traceback(None)
 
     def _refresh(self) -> None:
         try:
-            stored = self._reader.get(self._key, self._etag)
-            if stored is not None:
-                self._value, self._etag = self._parse(stored.data), stored.etag
-            self._failure = None
+            self._state = self._read()
         except ObjectNotFoundError:
-            self._failure = self._missing()
-            if not self._keep_when_missing:
-                self._value = self._etag = None
+            kept = self._state if self._keep_when_missing else _State[T]()
+            self._state = replace(kept, failure=self._missing())
         except DigitsError as error:
-            self._failure = error
-        if self._failure is not None:
-            logger.warning("%s: %s", self._key, self._failure)
-        wait_seconds = RETRY_SECONDS if self._value is None else self._ttl_seconds
-        self._next_check = self._clock() + wait_seconds
+            self._state = replace(self._state, failure=error)
+        finally:
+            wait_seconds = RETRY_SECONDS if self.value is None else self._ttl_seconds
+            self._next_check = self._clock() + wait_seconds
+        if self._state.failure is not None:
+            logger.warning("%s: %s", self._key, self._state.failure)
+
+    def _read(self) -> _State[T]:
+        stored = self._reader.get(self._key, self._state.etag)
+        if stored is None:
+            return replace(self._state, failure=None)
+        return _State(self._parse(stored.data), stored.etag)
