@@ -11,7 +11,7 @@ from pathlib import Path
 
 from digits.bucket import Bucket
 from digits.canonical import canonicalize
-from digits.errors import DigitsError, ImageError
+from digits.errors import CorruptModelError, DigitsError, ImageError
 from digits.images import decode
 from digits.registry import MODEL_FILE, Registry, sha256
 from training.artifacts import OUTPUT, latest_folder, read_folder
@@ -39,6 +39,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return status
     except DigitsError as error:
         return _fail(error)
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
 
 
 def _fail(error: DigitsError) -> int:
@@ -118,7 +121,7 @@ def test_command(options: argparse.Namespace) -> int:
     for path in options.images:
         try:
             data = _read_file(path)
-            probabilities = loaded.classifier.predict(canonicalize(decode(data)).pixels[None])[0]
+            probabilities = loaded.classifier.predict(canonicalize(decode(data).pixels).pixels[None])[0]
         except ImageError as error:
             status = _fail(ImageError(f"{path}: {error}"))
             continue
@@ -134,8 +137,12 @@ def models_command(_: argparse.Namespace) -> int:
     versions = registry.versions()
     print(f"  {'version':25}  {'test accuracy':>13}  {'recipe':10}  {'trained on':>10}  bytes")
     for version in versions:
-        manifest = registry.manifest(version)
         mark = "*" if current and current.version == version else " "
+        try:
+            manifest = registry.manifest(version)
+        except CorruptModelError as error:
+            print(f"{mark} {version:25}  {error}")
+            continue
         print(
             f"{mark} {version:25}  {manifest.test.accuracy:>13.2%}  {manifest.recipe.name:10}  "
             f"{manifest.dataset.training_count:>10,}  {manifest.files[MODEL_FILE].size_bytes:,}"

@@ -17,7 +17,9 @@ import logging
 import queue
 import struct
 import threading
+import tokenize
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
@@ -51,6 +53,22 @@ _MD5 = (
     "27ae3e4e09519cfbb04c329615203637",
 )
 _SUBSET_SHA256 = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
+
+# What the readers of the standard library and of numpy raise for damaged files.
+_UNREADABLE = (
+    AttributeError,
+    EOFError,
+    NotImplementedError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tokenize.TokenError,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -172,7 +190,7 @@ def _read_npz(data: bytes, source: str) -> list[NDArray[np.uint8]]:
             if missing:
                 raise DataError(f"{source} has no array {', '.join(missing)}")
             return [arrays[name] for name in _PARTS]
-    except (ValueError, OSError, EOFError, AttributeError, zipfile.BadZipFile, zipfile.error) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{source} is no readable npz file") from error
 
 
@@ -193,7 +211,7 @@ def _read_idx_file(folder: Path, name: str) -> NDArray[np.uint8]:
         if (zero, kind) != (0, 8):
             raise DataError(f"{path} is no IDX file of bytes")
         return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
-    except (OSError, EOFError, ValueError, struct.error) as error:
+    except _UNREADABLE as error:
         raise DataError(f"{path} is damaged or no IDX file") from error
 
 
@@ -218,7 +236,10 @@ def _from_keras(environment: Mapping[str, str]) -> Dataset | None:
             logger.info("MNIST cannot be downloaded: %s", error)
             return None
         dataset = _mnist(_read_npz(data, DOWNLOAD_URL), DOWNLOAD_URL)
-        _write_whole(cached, data)
+        try:
+            _write_whole(cached, data)
+        except OSError as error:
+            logger.info("MNIST is not kept for the next time: %s", error)
         return dataset
     return load_path(cached)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from pathlib import Path
 
 from digits import canonical, registry
 from digits.classifier import Classifier
+from digits.errors import ConfigurationError
 from digits.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, Tensor
 from digits.registry import MANIFEST_FILE, MODEL_FILE
 from training import recipes
@@ -36,11 +38,14 @@ def run(recipe: Recipe, dataset: Dataset, seed: int, output: Path, say: Callable
         The version's folder: model.tflite, model.keras, manifest.json.
 
     Raises:
+        ConfigurationError: nothing can be written there.
         ParityError: the exported model disagrees with the trained one.
     """
-    partial = output / ".partial"
-    shutil.rmtree(partial, ignore_errors=True)
-    partial.mkdir(parents=True)
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=output))
+    except OSError as error:
+        raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
         manifest = _train(recipe, dataset, seed, partial, say)
         (partial / MANIFEST_FILE).write_bytes(manifest.to_json())
