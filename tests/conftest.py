@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -15,23 +16,38 @@ import pytest
 from digits import tokens
 from digits.bucket import Bucket
 from digits.manifest import Manifest
-from digits.registry import Registry
+from digits.registry import MANIFEST_FILE, Registry
 from functions.predict_api import handler as predict_api
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
 from training.artifacts import latest_folder, read_folder
 
+ROOT = Path(__file__).parents[1]
+
 Handler = Callable[[Any], dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
-def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder of a version, trained by the real command on the embedded digits."""
-    output = tmp_path_factory.mktemp("trained") / "artifacts"
-    command = [sys.executable, "-m", "training", "train", "--data", "embedded", "--output", str(output)]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
+def trained(request: pytest.FixtureRequest) -> Path:
+    """The folder of a version, trained by the real command on the embedded digits.
+
+    It is kept in pytest's cache until a source of the training changes.
+    """
+    output = request.config.cache.mkdir("trained") / _training_digest() / "artifacts"
+    if not list(output.glob(f"*/{MANIFEST_FILE}")):
+        command = [sys.executable, "-m", "training", "train", "--data", "embedded", "--output", str(output)]
+        finished = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert finished.returncode == 0, finished.stderr
     return latest_folder(output)
+
+
+def _training_digest() -> str:
+    sources = [
+        *ROOT.glob("training/*.py"),
+        *ROOT.glob("layers/digits/digits/[cmr]*.py"),
+        ROOT / "requirements/train.txt",
+    ]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:16]
 
 
 @pytest.fixture(scope="session")
@@ -75,8 +91,13 @@ def published(bucket: Bucket, version: tuple[Manifest, dict[str, bytes]]) -> Buc
 @pytest.fixture
 def cold_handler() -> Iterator[Handler]:
     """Lambda's handler in a cold container, with the environment as it is when it is first called."""
-    predict_api._adapter.cache_clear()
+    end_container()
     yield lambda event: predict_api.handler(event, SimpleNamespace(aws_request_id="test-request"))
+    end_container()
+
+
+def end_container() -> None:
+    """Make the next invocation a cold one."""
     if predict_api._adapter.cache_info().currsize:
         asyncio.get_event_loop().close()
         asyncio.set_event_loop(None)

@@ -5,23 +5,33 @@ from __future__ import annotations
 import base64
 import copy
 import json
+import struct
 from pathlib import Path
 from typing import Any
 
 FOLDER = Path(__file__).parents[1] / "events"
 DIGITS = FOLDER / "digits"
 
-# name: (status, digit that must be read or None)
-EXPECTED: dict[str, tuple[int, int | None]] = {
-    "http_v2_health": (200, None),
-    "http_v2_model": (200, None),
-    "http_v2_predict_envelope": (200, 1),
-    "http_v2_predict_json": (200, 7),
-    "http_v2_predict_pixels": (200, 2),
-    "http_v2_predict_png": (200, 4),
-    "http_v2_preflight": (204, None),
-    "http_v2_wrong_token": (401, None),
-    "rest_v1_predict_json": (200, 9),
+# name: (status, digits that must be read, in order)
+EXPECTED: dict[str, tuple[int, list[int]]] = {
+    "direct_predict": (200, [8]),
+    "function_url_predict_json": (200, [3]),
+    "http_v2_health": (200, []),
+    "http_v2_infer_binary": (200, [7]),
+    "http_v2_infer_json": (200, [7]),
+    "http_v2_model": (200, []),
+    "http_v2_predict_envelope": (200, [1]),
+    "http_v2_predict_instances": (200, [7, 2]),
+    "http_v2_predict_json": (200, [7]),
+    "http_v2_predict_multipart": (200, [7, 1]),
+    "http_v2_predict_pixels": (200, [2]),
+    "http_v2_predict_png": (200, [4]),
+    "http_v2_preflight": (204, []),
+    "http_v2_stage_predict_json": (200, [6]),
+    "http_v2_wrong_token": (401, []),
+    "rest_v1_custom_domain_predict_json": (200, [5]),
+    "rest_v1_predict_json": (200, [9]),
+    "rest_v1_predict_png": (200, [0]),
 }
 
 
@@ -33,7 +43,7 @@ def load(name: str) -> dict[str, Any]:
 
 def post(
     body: bytes | str | dict[str, Any],
-    headers: dict[str, str] | None = None,
+    headers: dict[str, str | None] | None = None,
     content_type: str | None = "application/json",
 ) -> dict[str, Any]:
     """Return the sample predict event with another body, its headers changed; a None removes one."""
@@ -53,6 +63,13 @@ def post(
     return event
 
 
+def at(event: dict[str, Any], path: str, query: str = "") -> dict[str, Any]:
+    """Return the HTTP API event with another path and query."""
+    event["rawPath"] = event["requestContext"]["http"]["path"] = path
+    event["rawQueryString"] = query
+    return event
+
+
 def without_token(event: dict[str, Any]) -> dict[str, Any]:
     """Return the event without its authorization header."""
     event["headers"].pop("authorization", None)
@@ -64,8 +81,41 @@ def digit_file(digit: int) -> bytes:
     return (DIGITS / f"{digit}.png").read_bytes()
 
 
+def multipart(*files: bytes) -> tuple[bytes, str]:
+    """Return a form with these files, and its content type."""
+    boundary = "digits-boundary"
+    head = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="x"\r\n\r\n'.encode()
+    body = b"".join(head + file + b"\r\n" for file in files) + f"--{boundary}--\r\n".encode()
+    return body, f"multipart/form-data; boundary={boundary}"
+
+
 def body_of(response: dict[str, Any]) -> dict[str, Any]:
-    """Return the document in a gateway response."""
+    """Return the document in a gateway response, or the response itself where it is the document."""
+    if "statusCode" not in response:
+        return response
     text = response["body"]
     document: dict[str, Any] = json.loads(base64.b64decode(text) if response["isBase64Encoded"] else text)
     return document
+
+
+def status_of(response: dict[str, Any]) -> int:
+    """Return the status of a gateway response, or of a bare answer document."""
+    status: int = response.get("statusCode", response.get("status", 200))
+    return status
+
+
+def digits_of(response: dict[str, Any]) -> list[int]:
+    """Return the digits that a response tells, in order, whichever kind of answer it is."""
+    length = response.get("headers", {}).get("inference-header-content-length")
+    if length:
+        tensor = base64.b64decode(response["body"])[int(length) :]
+        return _argmax_rows([value[0] for value in struct.iter_unpack("<f", tensor)])
+    document = body_of(response)
+    if "outputs" in document:
+        return _argmax_rows(document["outputs"][0]["data"])
+    return [answer["pred"] for answer in document.get("predictions", [document]) if "pred" in answer]
+
+
+def _argmax_rows(values: list[float]) -> list[int]:
+    rows = [values[start : start + 10] for start in range(0, len(values), 10)]
+    return [row.index(max(row)) for row in rows]

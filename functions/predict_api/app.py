@@ -5,18 +5,39 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 
 from digits.errors import DigitsError
 from digits.store import ObjectReader, S3Reader
-from functions.predict_api import problems
-from functions.predict_api.middleware import REQUEST_ID_HEADER, AlwaysCORSMiddleware, RequestMiddleware
+from functions.predict_api import inference_protocol, problems
+from functions.predict_api.middleware import (
+    REQUEST_ID_HEADER,
+    AlwaysCORSMiddleware,
+    CatchAllMiddleware,
+    RequestMiddleware,
+)
 from functions.predict_api.routes import router
 from functions.predict_api.service import Service
 from functions.predict_api.settings import Settings
 
-REQUEST_HEADERS = ("authorization", "content-type", "x-api-key")
+REQUEST_HEADERS = ("authorization", "content-encoding", "content-type", "inference-header-content-length", "x-api-key")
+ANSWER_HEADERS = (
+    REQUEST_ID_HEADER,
+    "inference-header-content-length",
+    "retry-after",
+    "server-timing",
+    "www-authenticate",
+    "x-model-version",
+)
+_DESCRIPTION = """\
+Reads handwritten digits from pictures: scanned, photographed or drawn, dark on light or light on dark.
+
+Every error is a problem document (RFC 9457, `application/problem+json`) with the `request_id` of the request;
+field errors carry a JSON pointer. The gateway's own throttling, size and time-out errors are
+`{"message": …}` and cannot be changed.
+"""
 
 
 def create_app(settings: Settings, reader: ObjectReader) -> FastAPI:
@@ -24,26 +45,30 @@ def create_app(settings: Settings, reader: ObjectReader) -> FastAPI:
     app = FastAPI(
         title="Lambda Digits",
         version="1",
-        description="Reads handwritten digits.",
+        description=_DESCRIPTION,
         exception_handlers={
             DigitsError: problems.answer_error,
             HTTPException: problems.answer_http_exception,
+            RequestValidationError: problems.answer_validation_error,
         },
-        # CORS is outermost, so that errors of every kind carry its headers too.
+        # Outermost first: what goes wrong further in still gets an id and CORS headers.
         middleware=[
+            Middleware(RequestMiddleware, base_path=settings.base_path),
             Middleware(
                 AlwaysCORSMiddleware,
                 allow_origins=settings.allowed_origins,
                 allow_methods=("GET", "POST"),
                 allow_headers=REQUEST_HEADERS,
-                expose_headers=(REQUEST_ID_HEADER,),
+                expose_headers=ANSWER_HEADERS,
             ),
-            Middleware(RequestMiddleware),
+            Middleware(CatchAllMiddleware),
         ],
         redoc_url=None,
+        redirect_slashes=False,
     )
     app.state.service = Service(reader, settings.model_ttl_seconds)
     app.include_router(router)
+    app.include_router(inference_protocol.router)
     return app
 
 
@@ -54,5 +79,4 @@ def app_from_environment(environment: Mapping[str, str]) -> FastAPI:
         ConfigurationError: a setting makes no sense.
     """
     settings = Settings.from_environment(environment)
-    reader = S3Reader(settings.bucket, settings.region, settings.endpoint, environment)
-    return create_app(settings, reader)
+    return create_app(settings, S3Reader(settings.bucket, settings.region, settings.endpoint, environment))

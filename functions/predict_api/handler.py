@@ -1,8 +1,10 @@
-"""What Lambda calls."""
+"""What Lambda calls: requests come in from API Gateway (HTTP and REST), a function URL, or a direct invoke."""
 
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import os
 from functools import cache
 from http import HTTPStatus
@@ -14,17 +16,32 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 from functions.predict_api import problems
 from functions.predict_api.app import app_from_environment
 
+PREDICT_PATH = "/v1/predict"
+_DOCUMENT_MEMBERS = {"image", "pixels", "instances", "params"}
 
-def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
-    """Answer one API Gateway event, format 1.0 or 2.0, with the response that the gateway expects.
+logger = logging.getLogger(__name__)
 
-    An event that is no HTTP request gets a problem document, not an exception: Lambda would hand
-    an exception's stack trace to the caller.
+
+def handler(event: Any, context: Any) -> dict[str, Any]:
+    """Answer one event.
+
+    An HTTP event gets the response that the gateway expects. A bare request document, as a direct
+    invoke sends it, gets the bare answer document. Anything else gets a problem document. No
+    exception leaves: Lambda would hand its stack trace to the caller.
     """
-    if not _is_http(event):
-        detail = "the event is not an HTTP request from API Gateway"
-        return problems.document(HTTPStatus.BAD_REQUEST, detail, context.aws_request_id)
-    return _adapter()(event, context)
+    request_id = context.aws_request_id
+    try:
+        if _is_http(event):
+            return _adapter()(event, context)
+        if isinstance(event, dict) and event.keys() & _DOCUMENT_MEMBERS:
+            answer: dict[str, Any] = json.loads(_adapter()(_http_event(event), context)["body"])
+            return answer
+    except Exception:
+        logger.exception("the event could not be answered")
+        failure = problems.document(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed", request_id)
+        return _gateway_response(failure) if _is_http(event) else failure
+    detail = "the event is neither an HTTP request nor a request document with 'image', 'pixels' or 'instances'"
+    return problems.document(HTTPStatus.BAD_REQUEST, detail, request_id)
 
 
 def _is_http(event: Any) -> bool:
@@ -33,12 +50,36 @@ def _is_http(event: Any) -> bool:
     return "httpMethod" in event or "http" in event["requestContext"]
 
 
+def _http_event(document: dict[str, Any]) -> dict[str, Any]:
+    """Return the event that a gateway would have made of posting the document."""
+    return {
+        "version": "2.0",
+        "rawPath": PREDICT_PATH,
+        "rawQueryString": "",
+        "headers": {"content-type": "application/json"},
+        "requestContext": {"http": {"method": "POST", "path": PREDICT_PATH, "sourceIp": ""}, "stage": "$default"},
+        "body": json.dumps(document),
+        "isBase64Encoded": False,
+    }
+
+
+def _gateway_response(problem: dict[str, object]) -> dict[str, Any]:
+    headers = {"content-type": problems.MEDIA_TYPE, "access-control-allow-origin": "*", "cache-control": "no-store"}
+    return {
+        "statusCode": problem["status"],
+        "headers": headers,
+        "body": json.dumps(problem),
+        "isBase64Encoded": False,
+    }
+
+
 @cache
 def _adapter() -> Mangum:
     """Made in the first invocation, once per container."""
+    app = app_from_environment(os.environ)
     asyncio.set_event_loop(asyncio.new_event_loop())
     return Mangum(
-        app_from_environment(os.environ),
+        app,
         lifespan="off",
         text_mime_types=[*DEFAULT_TEXT_MIME_TYPES, problems.MEDIA_TYPE],
     )

@@ -1,10 +1,11 @@
-"""What happens around every request: its id, CORS, and the last line of defence."""
+"""What happens around every request: where the API is mounted, its id, CORS, and the last line of defence."""
 
 from __future__ import annotations
 
 import logging
 import uuid
 from http import HTTPStatus
+from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
@@ -19,13 +20,14 @@ logger = logging.getLogger(__name__)
 
 
 class RequestMiddleware:
-    """Gives each request an id, and turns what nobody caught into a problem document.
+    """Tells each request its id and the path that the API is mounted under; outermost.
 
     On Lambda the id is the invocation's own, so that an answer leads to its log lines.
     """
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, base_path: str) -> None:
         self._app = app
+        self._base_path = base_path
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
@@ -34,23 +36,42 @@ class RequestMiddleware:
             return
         request_id = getattr(scope.get("aws.context"), "aws_request_id", None) or str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
+        _mount(scope, self._base_path)
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                headers[REQUEST_ID_HEADER] = request_id
+                headers.setdefault("cache-control", "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+class CatchAllMiddleware:
+    """Turns what nobody caught into a problem document; innermost, so that the others still do their part."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
         started = False
 
-        async def send_with_id(message: Message) -> None:
+        async def note_start(message: Message) -> None:
             nonlocal started
-            if message["type"] == "http.response.start":
-                started = True
-                MutableHeaders(scope=message)[REQUEST_ID_HEADER] = request_id
+            started = True
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await self._app(scope, receive, note_start)
         except Exception:
-            logger.exception("request %s failed", request_id)
-            if started:
+            if started or scope["type"] != "http":
                 raise
-            failure = problems.response(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed", request_id)
-            await failure(scope, receive, send_with_id)
+            request_id = scope["state"]["request_id"]
+            logger.exception("request %s failed", request_id)
+            problem = problems.document(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed", request_id)
+            await problems.response(problem)(scope, receive, send)
 
 
 class AlwaysCORSMiddleware(CORSMiddleware):
@@ -60,18 +81,44 @@ class AlwaysCORSMiddleware(CORSMiddleware):
     document like any other error.
     """
 
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        preflight = scope.get("method") == "OPTIONS" and "access-control-request-method" in headers
+        if preflight and "origin" in headers:
+            answer = self._preflight_answer(headers, scope["state"]["request_id"])
+            await answer(scope, receive, send)
+            return
+        await super().__call__(scope, receive, send)
+
     async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
         """Answer a request that is no preflight."""
         if "origin" not in request_headers:
             request_headers = Headers(raw=[*request_headers.raw, (b"origin", b"null")])
         await super().simple_response(scope, receive, send, request_headers)
 
-    def preflight_response(self, request_headers: Headers) -> Response:
-        """Answer a preflight request."""
-        answer = super().preflight_response(request_headers)
-        headers = {key: value for key, value in answer.headers.items() if not key.startswith("content-")}
-        request_id = str(uuid.uuid4())
-        headers[REQUEST_ID_HEADER] = request_id
+    def _preflight_answer(self, request_headers: Headers, request_id: str) -> Response:
+        answer = self.preflight_response(request_headers)
+        headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
         if answer.status_code == HTTPStatus.OK:
             return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
-        return problems.response(HTTPStatus.BAD_REQUEST, bytes(answer.body).decode(), request_id, headers=headers)
+        detail = bytes(answer.body).decode()
+        return problems.response(problems.document(HTTPStatus.BAD_REQUEST, detail, request_id), headers)
+
+
+def _mount(scope: Scope, base_path: str) -> None:
+    """Set the path that the API is mounted under, so that routes match and `/docs` finds its document.
+
+    A REST API keeps its stage, and its custom domain's base path, out of `path`, but not out of
+    `requestContext.path`; an HTTP API with a named stage has it in front of the path. An HTTP API's
+    custom domain does not tell its base path, which is therefore a setting.
+    """
+    context: dict[str, Any] = scope.get("aws.event", {}).get("requestContext", {})
+    path, full_path = scope["path"], context.get("path", "")
+    if full_path != path and full_path.endswith(path):
+        scope["root_path"], scope["path"] = full_path.removesuffix(path), full_path
+        return
+    for mounted in (base_path, f"/{context.get('stage', '')}"):
+        if len(mounted) > 1 and (path == mounted or path.startswith(f"{mounted}/")):
+            scope["root_path"] = mounted
+            return

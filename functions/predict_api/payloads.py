@@ -1,38 +1,58 @@
-"""Request bodies to pictures."""
+"""Request bodies to pictures, whichever of the ways in they came."""
 
 from __future__ import annotations
 
 import base64
 import binascii
 import hashlib
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic_core import from_json
+from starlette.datastructures import Headers, UploadFile
+from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from digits.errors import BodyTooLargeError, FieldError, ImageError, MalformedRequestError, MediaTypeError
-from digits.images import decode
+from digits.images import DecodedImage, decode
 
 MAX_BODY_BYTES = 4_500_000
-IMAGE_TYPES = ("image/png", "image/jpeg")
+MAX_INSTANCES = 256
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/bmp", "image/webp", "image/tiff")
+MULTIPART_TYPE = "multipart/form-data"
 SIDE = 28
+# JSON within the limits above never has more of these; what has would cost far more memory than bytes.
+_MAX_JSON_CONTAINERS = 20_000
+_MAX_JSON_COMMAS = 400_000
 
 
 @dataclass(frozen=True)
 class Picture:
-    """One picture as it came.
+    """One decoded picture.
 
     Attributes:
-        grey: uint8 (height, width), 0 black to 255 white.
         sha256: digest of the image file, or of the 784 pixels as bytes.
     """
 
-    grey: NDArray[np.uint8]
+    image: DecodedImage
     sha256: str
+
+
+@dataclass(frozen=True)
+class Payload:
+    """What a body asks for.
+
+    Attributes:
+        readers: one for each picture, in order; each decodes its picture or raises a RequestError.
+        several: whether the answer is a list, even of one.
+    """
+
+    readers: tuple[Callable[[], Picture], ...]
+    several: bool
 
 
 @dataclass(frozen=True)
@@ -40,7 +60,12 @@ class Body:
     """A request's body and what it says that it is."""
 
     data: bytes
-    media_type: str
+    content_type: str
+
+    @property
+    def media_type(self) -> str:
+        """The content type without its parameters, in small letters."""
+        return self.content_type.partition(";")[0].strip().lower()
 
     @property
     def is_json(self) -> bool:
@@ -53,6 +78,7 @@ async def read_body(request: Request) -> Body:
 
     Raises:
         BodyTooLargeError: it is longer.
+        MalformedRequestError: it ends early.
     """
     data = bytearray()
     try:
@@ -63,7 +89,7 @@ async def read_body(request: Request) -> Body:
                     raise BodyTooLargeError(f"the body has more than the {MAX_BODY_BYTES:,} bytes that are served")
     except ClientDisconnect as error:
         raise MalformedRequestError("the body ended early") from error
-    return Body(bytes(data), request.headers.get("content-type", "").partition(";")[0].strip().lower())
+    return Body(bytes(data), request.headers.get("content-type", ""))
 
 
 def envelope_token(body: Body) -> str | None:
@@ -71,55 +97,86 @@ def envelope_token(body: Body) -> str | None:
     if not body.is_json:
         return None
     try:
-        document = _document(body.data)
+        document = parse_json(body.data)
     except MalformedRequestError:
         return None
     token = document.get("token") if isinstance(document, dict) else None
     return token if isinstance(token, str) else None
 
 
-def read_picture(body: Body) -> Picture:
-    """Return the picture in a body.
+async def read_payload(body: Body) -> Payload:
+    """Return what a body asks for; the pictures in it are not decoded yet.
 
     Raises:
-        RequestError: there is none, or not one that can be used.
+        RequestError: the body as a whole cannot be used.
     """
     if body.is_json:
-        return _picture_of(_document(body.data))
+        return _payload_of(parse_json(body.data))
     if body.media_type in IMAGE_TYPES:
-        return _picture_file(body.data)
-    raise MediaTypeError(f"the content type must be application/json, {' or '.join(IMAGE_TYPES)}")
+        return Payload((partial(_picture_file, body.data),), several=False)
+    if body.media_type == MULTIPART_TYPE:
+        files = await _multipart_files(body)
+        return Payload(tuple(partial(_picture_file, data) for data in files), several=len(files) > 1)
+    raise MediaTypeError(f"the content type must be application/json, {MULTIPART_TYPE}, {' or '.join(IMAGE_TYPES)}")
 
 
-def _document(data: bytes) -> Any:
+def parse_json(data: bytes) -> Any:
+    """Return a JSON document.
+
+    Raises:
+        MalformedRequestError: it is none, or one whose structure is out of all proportion.
+    """
+    if data.count(b"[") + data.count(b"{") > _MAX_JSON_CONTAINERS or data.count(b",") > _MAX_JSON_COMMAS:
+        raise MalformedRequestError("the JSON document has more values than any request that is served")
     try:
         return from_json(data, allow_inf_nan=False)
     except ValueError as error:
         raise MalformedRequestError(f"the body is not a JSON document: {error}") from error
 
 
-def _picture_of(document: Any) -> Picture:
+def _payload_of(document: Any) -> Payload:
     if not isinstance(document, dict):
-        raise MalformedRequestError("the body must be a JSON object with 'image' or 'pixels'")
+        raise MalformedRequestError("the body must be a JSON object with 'image', 'pixels' or 'instances'")
     place = ""
+    if not isinstance(document.get("token", ""), str):
+        raise FieldError("'token' must be a string", "/token")
     if "params" in document:
         document, place = document["params"], "/params"
         if not isinstance(document, dict):
-            raise FieldError("'params' must be an object with 'image' or 'pixels'", place)
-    if ("image" in document) == ("pixels" in document):
-        raise FieldError("give either 'image' or 'pixels'", place)
-    if "image" in document:
-        return _base64_picture(document["image"], f"{place}/image")
-    return _pixel_picture(document["pixels"], f"{place}/pixels")
+            raise FieldError("'params' must be an object with 'image', 'pixels' or 'instances'", place)
+    given = [name for name in ("image", "pixels", "instances") if name in document]
+    if len(given) != 1:
+        raise FieldError("give one of 'image', 'pixels' and 'instances'", place)
+    if given == ["instances"]:
+        return _instances(document["instances"], f"{place}/instances")
+    return Payload((partial(_instance, document, place),), several=False)
+
+
+def _instances(instances: Any, pointer: str) -> Payload:
+    if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_INSTANCES:
+        raise FieldError(f"'instances' must be a list of 1 to {MAX_INSTANCES} objects", pointer)
+    readers = (partial(_instance, instance, f"{pointer}/{index}") for index, instance in enumerate(instances))
+    return Payload(tuple(readers), several=True)
+
+
+def _instance(instance: Any, place: str) -> Picture:
+    if not isinstance(instance, dict) or ("image" in instance) == ("pixels" in instance):
+        raise FieldError("an instance must be an object with either 'image' or 'pixels'", place)
+    if "image" in instance:
+        return _base64_picture(instance["image"], f"{place}/image")
+    return _pixel_picture(instance["pixels"], f"{place}/pixels")
 
 
 def _base64_picture(text: Any, pointer: str) -> Picture:
     if not isinstance(text, str):
-        raise FieldError("'image' must be a base64 string", pointer)
+        raise FieldError("'image' must be a base64 string or a data URL", pointer)
     if text.startswith("data:"):
-        text = text.partition(",")[2]
+        header, _, text = text.partition(",")
+        if not header.endswith(";base64"):
+            raise FieldError("'image' is a data URL that is not base64", pointer)
     try:
-        return _picture_file(base64.b64decode(text, validate=True))
+        # Encoders that follow MIME break lines.
+        return _picture_file(base64.b64decode("".join(text.split()), validate=True))
     except (binascii.Error, ValueError) as error:
         raise FieldError("'image' is not base64", pointer) from error
     except ImageError as error:
@@ -130,17 +187,39 @@ def _picture_file(data: bytes) -> Picture:
     return Picture(decode(data), hashlib.sha256(data).hexdigest())
 
 
-def _pixel_picture(rows: Any, pointer: str) -> Picture:
-    if not isinstance(rows, list) or len(rows) != SIDE:
-        raise FieldError("'pixels' must be 28 rows of 28 numbers", pointer)
-    for index, row in enumerate(rows):
-        if not isinstance(row, list) or len(row) != SIDE or not all(type(value) in (int, float) for value in row):
-            raise FieldError("a row of 'pixels' must be 28 numbers", f"{pointer}/{index}")
-    # Not straight to bytes: a JSON integer may have any number of digits.
-    values = np.array([[float(min(max(value, -1), 256)) for value in row] for row in rows])
+def _pixel_picture(pixels: Any, pointer: str) -> Picture:
+    if not isinstance(pixels, list) or len(pixels) not in (SIDE, SIDE * SIDE):
+        raise FieldError("'pixels' must be 28 rows of 28 numbers, or 784 numbers", pointer)
+    if len(pixels) == SIDE:
+        for index, row in enumerate(pixels):
+            if not isinstance(row, list) or len(row) != SIDE:
+                raise FieldError("a row of 'pixels' must be 28 numbers", f"{pointer}/{index}")
+        pixels = [value for row in pixels for value in row]
+    # Not bool, which is an int; and clipped first, as a JSON integer may have any number of digits.
+    if not all(type(value) in (int, float) for value in pixels):
+        raise FieldError("'pixels' must be numbers", pointer)
+    values = np.array([float(min(max(value, -1), 256)) for value in pixels])
     if values.min() < 0 or values.max() > 255:
         raise FieldError("'pixels' must lie in 0..255, or in 0..1", pointer)
     if values.max() <= 1:
         values = values * 255
-    grey = np.rint(values).astype(np.uint8)
-    return Picture(grey, hashlib.sha256(grey.tobytes()).hexdigest())
+    grey = np.rint(values).astype(np.uint8).reshape(SIDE, SIDE)
+    return Picture(DecodedImage(grey, steps=(), scale=1.0), hashlib.sha256(grey.tobytes()).hexdigest())
+
+
+async def _multipart_files(body: Body) -> list[bytes]:
+    async def stream() -> AsyncGenerator[bytes]:
+        yield body.data
+
+    try:
+        async with aclosing(stream()) as chunks:
+            parser = MultiPartParser(Headers({"content-type": body.content_type}), chunks, max_files=MAX_INSTANCES)
+            parser.spool_max_size = MAX_BODY_BYTES  # a picture never touches the disk
+            form = await parser.parse()
+    except (MultiPartException, KeyError, ValueError) as error:
+        raise MalformedRequestError(f"the body is not {MULTIPART_TYPE} that can be read") from error
+    files = [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]
+    await form.close()
+    if not files:
+        raise MalformedRequestError("the form has no file in it")
+    return files

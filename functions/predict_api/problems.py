@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import logging
 from http import HTTPStatus
+from typing import Any
 
 from fastapi import Request
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from digits import errors
+from functions.predict_api.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
+INFERENCE_PROTOCOL_PATH = "/v2/"
 
 # The first row that the error is an instance of decides.
 STATUS_OF: tuple[tuple[type[errors.DigitsError], HTTPStatus], ...] = (
     (errors.AuthenticationError, HTTPStatus.UNAUTHORIZED),
     (errors.MalformedRequestError, HTTPStatus.BAD_REQUEST),
+    (errors.NotFoundError, HTTPStatus.NOT_FOUND),
     (errors.BodyTooLargeError, HTTPStatus.CONTENT_TOO_LARGE),
     (errors.MediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
     (errors.RequestError, HTTPStatus.UNPROCESSABLE_CONTENT),
@@ -25,43 +30,69 @@ STATUS_OF: tuple[tuple[type[errors.DigitsError], HTTPStatus], ...] = (
     (errors.ConfigurationError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
+_MEANING = {
+    HTTPStatus.BAD_REQUEST: "The body is not a request.",
+    HTTPStatus.UNAUTHORIZED: "No token, or not a valid one.",
+    HTTPStatus.NOT_FOUND: "There is nothing of that name.",
+    HTTPStatus.CONTENT_TOO_LARGE: "The body is over the limit.",
+    HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of a type that is not read.",
+    HTTPStatus.UNPROCESSABLE_CONTENT: "A field is wrong, or the picture shows no single digit.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "No model or no token has been published, or the store does not answer.",
+}
+
 logger = logging.getLogger(__name__)
 
 
-def document(status: HTTPStatus, detail: str, request_id: str, pointer: str | None = None) -> dict[str, object]:
-    """Return the members of a problem document."""
-    problem: dict[str, object] = {
+def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """Return what a route tells OpenAPI about the problems that it answers with."""
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
+    return {
+        status: {"model": Problem, "description": _MEANING[HTTPStatus(status)], "content": content}
+        for status in statuses
+    }
+
+
+def document(status: HTTPStatus, detail: str, request_id: str, **members: object) -> dict[str, object]:
+    """Return a problem document, `members` being extensions of the standard's own."""
+    return {
         "type": "about:blank",
         "title": status.phrase,
         "status": status.value,
         "detail": detail,
         "request_id": request_id,
+        **members,
     }
-    if pointer is not None:
-        problem["errors"] = [{"pointer": pointer, "detail": detail}]
+
+
+def describe(error: errors.DigitsError, request_id: str) -> dict[str, object]:
+    """Return the problem document of an error of the project's own tree."""
+    status = _status_of(error)
+    detail = str(error)
+    if isinstance(error, errors.StoreError | errors.CorruptModelError):
+        # What went wrong inside is logged; outside it is only said that it is not the caller's fault.
+        detail = "the model or the tokens cannot be read at the moment"
+    problem = document(status, detail, request_id)
+    if isinstance(error, errors.FieldError):
+        problem["errors"] = [{"pointer": error.pointer, "detail": detail}]
+    if isinstance(error, errors.UnreadableDigitError):
+        problem["type"] = f"urn:lambda-digits:{error.verdict.replace('_', '-')}"
+        problem["verdict"] = error.verdict
+        if error.boxes:
+            problem["boxes"] = [list(box) for box in error.boxes]
     return problem
 
 
-def response(
-    status: HTTPStatus,
-    detail: str,
-    request_id: str,
-    pointer: str | None = None,
-    headers: dict[str, str] | None = None,
-) -> JSONResponse:
+def response(problem: dict[str, object], headers: dict[str, str] | None = None) -> JSONResponse:
     """Return a problem document as an answer."""
-    return JSONResponse(document(status, detail, request_id, pointer), status, headers, MEDIA_TYPE)
-
-
-def status_of(error: errors.DigitsError) -> HTTPStatus:
-    """Return the status of an error; one that is not in the table is our own fault."""
-    return next((status for kind, status in STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+    status = problem["status"]
+    assert isinstance(status, int)
+    return JSONResponse(problem, status, headers, MEDIA_TYPE)
 
 
 async def answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer an error of the project's own tree."""
     assert isinstance(error, errors.DigitsError)
-    status = status_of(error)
+    status = _status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         raise error
     headers = {}
@@ -70,8 +101,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
         logger.error("unavailable: %s", error)
-    pointer = error.pointer if isinstance(error, errors.FieldError) else None
-    return response(status, _sentence(error), request.state.request_id, pointer, headers)
+    return response(_for_path(request, describe(error, request.state.request_id)), headers)
 
 
 async def answer_http_exception(request: Request, error: Exception) -> JSONResponse:
@@ -82,11 +112,27 @@ async def answer_http_exception(request: Request, error: Exception) -> JSONRespo
         HTTPStatus.NOT_FOUND: f"there is nothing at {request.url.path}",
         HTTPStatus.METHOD_NOT_ALLOWED: f"{request.url.path} does not take {request.method}",
     }.get(status, str(error.detail))
-    return response(status, detail, request.state.request_id, headers=dict(error.headers or {}))
+    problem = document(status, detail, request.state.request_id)
+    return response(_for_path(request, problem), dict(error.headers or {}))
 
 
-def _sentence(error: errors.DigitsError) -> str:
-    """What went wrong inside is logged; outside it is only said that it is not the caller's fault."""
-    if isinstance(error, errors.StoreError | errors.CorruptModelError):
-        return "the model or the tokens cannot be read at the moment"
-    return str(error)
+async def answer_validation_error(request: Request, error: Exception) -> JSONResponse:
+    """Answer a query parameter that the framework could not read."""
+    assert isinstance(error, RequestValidationError)
+    finding = error.errors()[0]
+    name = finding["loc"][-1]
+    detail = f"the query parameter {name!r} is wrong: {finding['msg']}"
+    return response(document(HTTPStatus.UNPROCESSABLE_CONTENT, detail, request.state.request_id))
+
+
+def _status_of(error: errors.DigitsError) -> HTTPStatus:
+    """Return the status of an error; one that is not in the table is our own fault."""
+    return next((status for kind, status in STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _for_path(request: Request, problem: dict[str, object]) -> dict[str, object]:
+    """Add the member in which clients of the Open Inference Protocol look for the message."""
+    path = request.scope["path"].removeprefix(request.scope.get("root_path", ""))
+    if f"{path}/".startswith(INFERENCE_PROTOCOL_PATH):
+        problem["error"] = problem["detail"]
+    return problem

@@ -3,42 +3,47 @@
 from __future__ import annotations
 
 import logging
-from typing import Any
+from typing import Annotated
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Query, Request, Response
 
-from digits.canonical import canonicalize
+from digits.errors import RequestError
 from digits.registry import MODEL_FILE
-from functions.predict_api.payloads import Body, envelope_token, read_body, read_picture
-from functions.predict_api.problems import MEDIA_TYPE
-from functions.predict_api.schemas import PREDICT_BODY, Health, ModelReference, ModelSummary, Prediction, Problem
+from functions.predict_api import problems
+from functions.predict_api.auth import TOKEN_HEADERS, header_token
+from functions.predict_api.payloads import Body, Payload, envelope_token, read_body, read_payload
+from functions.predict_api.prediction import Prepared, load, predict, prepare, prepare_each
+from functions.predict_api.schemas import (
+    PREDICT_BODY,
+    Health,
+    ModelSummary,
+    Prediction,
+    Predictions,
+    Problem,
+)
 from functions.predict_api.service import Service
+from functions.predict_api.timing import ServerTiming
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
 
 
-def _problem_responses(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {status: {"model": Problem, "content": content} for status in statuses}
-
-
-@router.get("/health")
+@router.get("/health", tags=["service"], summary="Is the process up?")
 async def health() -> Health:
-    """Tell that the process is up; needs no token and loads no model."""
+    """Answer without a token and without loading a model."""
     return Health()
 
 
-@router.get("/v1/model", responses=_problem_responses(503))
+@router.get("/v1/model", tags=["service"], summary="Which model answers?", responses=problems.documented(503))
 async def model(request: Request) -> ModelSummary:
-    """Describe the model that answers."""
+    """Describe the live model: how it was trained and how good it is."""
     service = _service(request)
     manifest = (await service.run(service.model)).manifest
     return ModelSummary(
         version=manifest.version,
         created_at=manifest.created_at,
         accuracy=manifest.test.accuracy,
-        accuracy_interval=manifest.test.accuracy_interval,
+        accuracy_interval=list(manifest.test.accuracy_interval),
         recipe=manifest.recipe.name,
         parameter_count=manifest.recipe.parameter_count,
         dataset=manifest.dataset.name,
@@ -52,44 +57,66 @@ async def model(request: Request) -> ModelSummary:
 
 @router.post(
     "/v1/predict",
-    responses=_problem_responses(400, 401, 413, 415, 422, 503),
-    openapi_extra={"requestBody": PREDICT_BODY, "security": [{"bearer": []}]},
+    tags=["prediction"],
+    summary="Read handwritten digits",
+    response_model_exclude_none=True,
+    responses=problems.documented(400, 401, 413, 415, 422, 503),
+    dependencies=TOKEN_HEADERS,
+    openapi_extra={"requestBody": PREDICT_BODY},
 )
-async def predict(request: Request) -> Prediction:
-    """Read a handwritten digit."""
+async def predict_digits(
+    request: Request,
+    response: Response,
+    explain: Annotated[
+        bool, Query(description="also tell what was done to the picture, and show what the network saw")
+    ] = False,
+) -> Prediction | Predictions:
+    """Read one picture of a digit, or several.
+
+    One picture is answered by its prediction. `instances`, or several files in a form, are answered by
+    `predictions` in the same order, where a picture that cannot be read has a problem in its place.
+    """
     service = _service(request)
-    token = _header_token(request)
+    caller, body = await _admit(request, service)
+    payload = await read_payload(body)
+    timing = ServerTiming()
+    if service.is_cold():
+        timing.note("cold")
+    answer = await service.run(_answer, service, payload, request.state.request_id, explain, timing)
+    version = (answer.model if isinstance(answer, Prediction) else service.model().manifest).version
+    response.headers["x-model-version"] = version
+    response.headers["server-timing"] = timing.header()
+    logger.info("predicted for token %r with %s", caller, version)
+    return answer
+
+
+async def _admit(request: Request, service: Service) -> tuple[str, Body]:
+    """Check the token before anything else of the body is judged; a header wins over the envelope."""
+    token = header_token(request)
     if token is not None:
         caller = await service.run(service.authenticate, token)
-        body = await read_body(request)
-    else:
-        body = await read_body(request)
-        caller = await service.run(service.authenticate, envelope_token(body))
-    prediction = await service.run(_predict, service, body, request.state.request_id)
-    logger.info("predicted for token %r with %s", caller, prediction.model.version)
-    return prediction
+        return caller, await read_body(request)
+    body = await read_body(request)
+    return await service.run(service.authenticate, envelope_token(body)), body
 
 
-def _predict(service: Service, body: Body, request_id: str) -> Prediction:
-    picture = read_picture(body)
-    loaded = service.model()
-    probabilities = loaded.classifier.predict(canonicalize(picture.grey).pixels[None])[0]
-    pred = int(probabilities.argmax())
-    return Prediction(
-        pred=pred,
-        conf=float(probabilities[pred]),
-        probabilities=probabilities.tolist(),
-        input_sha256=picture.sha256,
-        model=ModelReference(version=loaded.manifest.version, accuracy=loaded.manifest.test.accuracy),
-        request_id=request_id,
+def _answer(
+    service: Service, payload: Payload, request_id: str, explain: bool, timing: ServerTiming
+) -> Prediction | Predictions:
+    if not payload.several:
+        prepared = prepare(payload.readers[0], timing)
+        return predict([prepared], load(service, timing), request_id, explain, timing)[0]
+    outcomes = prepare_each(payload.readers, timing)
+    good = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
+    predictions = iter(predict(good, load(service, timing), request_id, explain, timing))
+    return Predictions(
+        predictions=[
+            Problem.model_validate(problems.describe(outcome, request_id))
+            if isinstance(outcome, RequestError)
+            else next(predictions)
+            for outcome in outcomes
+        ]
     )
-
-
-def _header_token(request: Request) -> str | None:
-    scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        return credentials.strip()
-    return request.headers.get("x-api-key")
 
 
 def _service(request: Request) -> Service:

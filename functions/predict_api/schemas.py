@@ -5,7 +5,9 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
+
+from functions.predict_api.payloads import IMAGE_TYPES, MAX_INSTANCES, MULTIPART_TYPE, SIDE
 
 
 class Health(BaseModel):
@@ -21,26 +23,35 @@ class ModelReference(BaseModel):
     accuracy: Annotated[float, Field(description="share of MNIST's 10,000 test digits that it reads right")]
 
 
+class Explanation(BaseModel):
+    """How the answer came about."""
+
+    steps: Annotated[list[str], Field(description="what was done to the picture, in order; empty for MNIST's own form")]
+    image: Annotated[str, Field(description="data URL of a PNG: the 28x28 pixels that the network saw")]
+    verdicts: Annotated[list[str], Field(description="what is odd about the picture; as `warnings`")]
+
+
 class Prediction(BaseModel):
     """The digit that was read."""
 
-    pred: Annotated[int, Field(ge=0, le=9)]
-    conf: Annotated[float, Field(ge=0, le=1, description="the probability of `pred`")]
-    probabilities: Annotated[list[float], Field(min_length=10, max_length=10)]
+    pred: Annotated[int, Field(ge=0, le=9, examples=[7])]
+    conf: Annotated[float, Field(ge=0, le=1, description="the probability of `pred`", examples=[0.94])]
+    probabilities: Annotated[list[float], Field(min_length=10, max_length=10, description="of the digits 0 to 9")]
+    accepted: Annotated[bool, Field(description="whether `conf` reaches the model's published threshold")]
+    warnings: Annotated[list[str], Field(description="`touches_edge`: the digit may be cut off")]
     input_sha256: Annotated[str, Field(description="digest of the image file, or of the 784 pixels as bytes")]
     model: ModelReference
     request_id: str
+    explain: Annotated[Explanation | None, Field(description="only with `?explain=1`")] = None
 
 
 class ModelSummary(BaseModel):
     """The live model's manifest, without digests and golden inputs."""
 
-    model_config = ConfigDict(from_attributes=True)
-
     version: str
     created_at: datetime
     accuracy: float
-    accuracy_interval: Annotated[tuple[float, float], Field(description="95 % Wilson score interval")]
+    accuracy_interval: Annotated[list[float], Field(min_length=2, max_length=2, description="95 % Wilson interval")]
     recipe: str
     parameter_count: int
     dataset: str
@@ -61,41 +72,72 @@ class FieldProblem(BaseModel):
 class Problem(BaseModel):
     """An RFC 9457 problem document."""
 
-    type: str
+    type: Annotated[str, Field(examples=["about:blank", "urn:lambda-digits:several-digits"])]
     title: str
     status: int
     detail: str
     request_id: str
     errors: list[FieldProblem] | None = None
+    verdict: Annotated[str | None, Field(description="`blank`, `no_contrast` or `several_digits`")] = None
+    boxes: Annotated[
+        list[Annotated[list[int], Field(min_length=4, max_length=4)]] | None,
+        Field(description="left, top, width and height of each digit, in pixels of the upright picture"),
+    ] = None
+    error: Annotated[str | None, Field(description="`detail` again, under /v2 only")] = None
 
 
-_IMAGE = {"type": "string", "description": "a PNG or JPEG file in base64"}
-_PIXELS = {
-    "type": "array",
-    "description": "28 rows of 28 numbers, 0..255; where the largest is at most 1, the unit range",
-    "items": {"type": "array", "items": {"type": "number"}, "minItems": 28, "maxItems": 28},
-    "minItems": 28,
-    "maxItems": 28,
-}
-_PARAMS: dict[str, Any] = {
-    "oneOf": [
-        {"type": "object", "properties": {"image": _IMAGE}, "required": ["image"]},
-        {"type": "object", "properties": {"pixels": _PIXELS}, "required": ["pixels"]},
+class Predictions(BaseModel):
+    """The answers to several pictures, in the order in which they came."""
+
+    predictions: Annotated[
+        list[Prediction | Problem], Field(description="a picture that cannot be read has a problem in its place")
     ]
+
+
+# 28x28 pixels, a one.
+_EXAMPLE_PIXELS = [[255 if 4 <= row < 24 and 13 <= column < 15 else 0 for column in range(28)] for row in range(28)]
+_IMAGE = {"type": "string", "description": "an image file in base64, or as a data URL"}
+_NUMBER = {"type": "number", "minimum": 0, "maximum": 255}
+_PIXELS = {
+    "description": "28 rows of 28 numbers, or 784 numbers: 0..255, or where the largest is at most 1, the unit range",
+    "oneOf": [
+        {
+            "type": "array",
+            "items": {"type": "array", "items": _NUMBER, "minItems": SIDE, "maxItems": SIDE},
+            "minItems": SIDE,
+            "maxItems": SIDE,
+        },
+        {"type": "array", "items": _NUMBER, "minItems": SIDE * SIDE, "maxItems": SIDE * SIDE},
+    ],
 }
-_ENVELOPE = {
-    "type": "object",
-    "properties": {"token": {"type": "string"}, "params": _PARAMS},
-    "required": ["params"],
-}
+
+
+def _object(name: str, schema: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "object", "properties": {name: schema}, "required": [name]}
+
+
+# Not constrained further: an instance that is wrong has a problem in its place and does not sink the others.
+_ANY = {"description": "an object with either `image` or `pixels`, as one picture alone"}
+_INSTANCES = _object("instances", {"type": "array", "items": _ANY, "minItems": 1, "maxItems": MAX_INSTANCES})
+_PARAMS = [_object("image", _IMAGE), _object("pixels", _PIXELS), _INSTANCES]
+_ENVELOPE = _object("params", {"oneOf": _PARAMS})
+_ENVELOPE["properties"]["token"] = {"type": "string"}
 _FILE = {"schema": {"type": "string", "format": "binary"}}
+_FORM = _object("file", {"type": "array", "items": {"type": "string", "format": "binary"}})
 
 # The body is read by hand, because the token in an envelope is checked before the rest is judged.
 PREDICT_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        "application/json": {"schema": {"oneOf": [*_PARAMS["oneOf"], _ENVELOPE]}},
-        "image/png": _FILE,
-        "image/jpeg": _FILE,
+        "application/json": {
+            "schema": {"anyOf": [*_PARAMS, _ENVELOPE]},
+            "examples": {
+                "pixels": {"value": {"pixels": _EXAMPLE_PIXELS}},
+                "several": {"value": {"instances": [{"pixels": _EXAMPLE_PIXELS}, {"pixels": _EXAMPLE_PIXELS}]}},
+                "envelope": {"value": {"token": "…", "params": {"pixels": _EXAMPLE_PIXELS}}},
+            },
+        },
+        **dict.fromkeys(IMAGE_TYPES, _FILE),
+        MULTIPART_TYPE: {"schema": _FORM},
     },
 }

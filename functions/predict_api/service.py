@@ -18,8 +18,9 @@ from digits.tokens import TokenSet
 class Service:
     """The state behind the routes; it may be used from many threads."""
 
-    def __init__(self, reader: ObjectReader, ttl_seconds: int) -> None:
+    def __init__(self, reader: ObjectReader, ttl_seconds: float) -> None:
         """Bind the store; it is asked at the first need."""
+        self._cold = True
         self._executor = ThreadPoolExecutor(thread_name_prefix="digits")
         self._model: CachedObject[LoadedModel] = CachedObject(
             reader,
@@ -37,6 +38,16 @@ class Service:
             ttl_seconds=ttl_seconds,
             keep_when_missing=False,
         )
+
+    def is_cold(self) -> bool:
+        """Tell whether this container is asked for the first time."""
+        cold, self._cold = self._cold, False
+        return cold
+
+    @property
+    def loaded(self) -> LoadedModel | None:
+        """The model as it is in memory, without asking the store."""
+        return self._model.value
 
     async def run[**P, R](self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
         """Do blocking work in a thread.

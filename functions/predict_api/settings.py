@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -17,13 +18,15 @@ class Settings:
         endpoint: URL of an S3-compatible store; None is AWS.
         allowed_origins: web origins whose pages may call the API; `*` is all.
         model_ttl_seconds: how long a warm container goes on without asking for news.
+        base_path: path that a custom domain maps to an HTTP API, like `/digits`; a stage is found by itself.
     """
 
     bucket: str
     region: str = "us-east-1"
     endpoint: str | None = None
     allowed_origins: tuple[str, ...] = ("*",)
-    model_ttl_seconds: int = 60
+    model_ttl_seconds: float = 60.0
+    base_path: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -33,13 +36,15 @@ class Settings:
             ConfigurationError: a value makes no sense.
         """
         ttl = environment.get("DIGITS_MODEL_TTL_SECONDS", "60")
-        if not ttl.isdecimal():
-            raise ConfigurationError(f"DIGITS_MODEL_TTL_SECONDS must be a whole number of seconds, not {ttl!r}")
+        if not re.fullmatch(r"\d+(\.\d+)?", ttl):
+            raise ConfigurationError(f"DIGITS_MODEL_TTL_SECONDS must be a number of seconds, not {ttl!r}")
+        base_path = environment.get("DIGITS_BASE_PATH", "").strip("/")
         origins = environment.get("DIGITS_ALLOWED_ORIGINS", "*").split(",")
         return cls(
             bucket=environment.get("DIGITS_BUCKET", ""),
             region=environment.get("AWS_REGION") or "us-east-1",
             endpoint=environment.get("AWS_ENDPOINT_URL_S3") or None,
             allowed_origins=tuple(origin.strip() for origin in origins if origin.strip()),
-            model_ttl_seconds=int(ttl),
+            model_ttl_seconds=float(ttl),
+            base_path=f"/{base_path}" if base_path else "",
         )

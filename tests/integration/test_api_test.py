@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+import httpx
 import pytest
 
 from digits.bucket import Bucket
@@ -71,3 +72,44 @@ def test_the_drawing_is_14_lines_of_at_most_28_characters() -> None:
     assert len(lines) == 14
     assert max(map(len, lines)) <= 28
     assert any("@" in line for line in lines)
+
+
+def test_a_folder_becomes_a_table_and_every_miss_counts(
+    server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, digit in (("7-good.png", 7), ("1.png", 1)):
+        shutil.copy(events.DIGITS / f"{digit}.png", tmp_path / name)
+    (tmp_path / "notes.txt").write_text("no image")
+    assert api_test(server, image=tmp_path) == 0
+    header, *rows = capsys.readouterr().out.splitlines()
+    assert header.split() == ["image", "pred", "conf", "ms"]
+    assert [row.split()[:2] for row in rows] == [["1.png", "1"], ["7-good.png", "7"]]
+    (tmp_path / "broken.png").write_bytes(b"no image")
+    shutil.copy(events.DIGITS / "7.png", tmp_path / "4.png")
+    assert api_test(server, image=tmp_path) == 1
+    captured = capsys.readouterr()
+    assert "is a 4" in captured.out
+    assert captured.err == "error: of 4 images 1 were read wrongly and 1 were not answered\n"
+
+
+def test_an_empty_folder_is_told(server: LocalServer, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert api_test(server, image=tmp_path) == 1
+    assert "holds no image" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("answer", ["[1]", '"x"', "{}", '{"pred": 7, "conf": "high", "model": {}, "request_id": ""}'])
+def test_an_answer_of_another_kind_is_one_line(
+    answer: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    response = httpx.Response(200, text=answer, headers={"access-control-allow-origin": "*"})
+    monkeypatch.setattr(httpx.Client, "post", lambda *_, **__: response)
+    assert local_command.main(["api-test", "--url", "http://127.0.0.1", "--token", "x"]) == 1
+    assert "does not hold pred" in capsys.readouterr().err
+
+
+def test_a_file_that_is_no_certificate_is_one_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    (tmp_path / "ca.pem").write_text("nothing")
+    for path in (tmp_path / "ca.pem", tmp_path / "missing.pem"):
+        command = ["api-test", "--url", "https://127.0.0.1", "--token", "x", "--ca", str(path)]
+        assert local_command.main(command) == 1
+        assert "cannot be used as a certificate" in capsys.readouterr().err

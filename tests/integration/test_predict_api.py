@@ -6,6 +6,9 @@ import base64
 import hashlib
 import json
 import logging
+import subprocess
+import sys
+import textwrap
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
 from pathlib import Path
@@ -22,16 +25,24 @@ from digits.images import decode
 from digits.manifest import Manifest
 from digits.registry import Registry
 from digits.store import S3Reader
-from functions.predict_api.payloads import MAX_BODY_BYTES
+from functions.predict_api.payloads import IMAGE_TYPES, MAX_BODY_BYTES, MAX_INSTANCES, MULTIPART_TYPE
 from functions.predict_api.service import Service
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
 from tests import events
 from tests.conftest import Handler
 
+ROOT = Path(__file__).parents[2]
+
 
 def image_json(digit: int = 7) -> dict[str, Any]:
     return {"image": base64.b64encode(events.digit_file(digit)).decode()}
+
+
+def image_file(pixels: Any, kind: str, **options: Any) -> bytes:
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
 
 
 def assert_problem(response: dict[str, Any], status: int, detail: str = "") -> dict[str, Any]:
@@ -54,25 +65,30 @@ def test_every_sample_event_has_an_expectation() -> None:
 
 @pytest.mark.parametrize("name", sorted(events.EXPECTED))
 def test_sample_event_is_answered(handler: Handler, name: str) -> None:
-    status, digit = events.EXPECTED[name]
+    status, digits = events.EXPECTED[name]
     response = handler(events.load(name))
-    assert response["statusCode"] == status
-    assert response["headers"]["access-control-allow-origin"] == "*"
-    assert response["headers"]["x-request-id"]
-    if digit is not None:
-        assert events.body_of(response)["pred"] == digit
+    assert events.status_of(response) == status
+    assert events.digits_of(response) == digits if digits else True
+    if "statusCode" in response:
+        assert response["headers"]["access-control-allow-origin"] == "*"
+        assert response["headers"]["x-request-id"]
 
 
 def test_an_answer_holds_all_that_is_promised(handler: Handler, version: tuple[Manifest, dict[str, bytes]]) -> None:
     manifest, files = version
     answer = events.body_of(handler(events.load("http_v2_predict_json")))
-    assert answer.keys() == {"pred", "conf", "probabilities", "input_sha256", "model", "request_id"}
+    promised = {"pred", "conf", "probabilities", "accepted", "warnings", "input_sha256", "model", "request_id"}
+    assert answer.keys() == promised
+    assert answer["accepted"] is (answer["conf"] >= (manifest.acceptance_threshold or 2))
+    assert answer["warnings"] == []
     assert answer["conf"] == max(answer["probabilities"]) == answer["probabilities"][answer["pred"]]
     assert sum(answer["probabilities"]) == pytest.approx(1, abs=1e-5)
     assert answer["model"] == {"version": manifest.version, "accuracy": manifest.test.accuracy}
     assert answer["request_id"] == "test-request"
     assert answer["input_sha256"] == hashlib.sha256(events.digit_file(7)).hexdigest()
-    direct = registry.prove(manifest, files["model.tflite"]).classifier.predict(decode(events.digit_file(7))[None])[0]
+    direct = registry.prove(manifest, files["model.tflite"]).classifier.predict(
+        decode(events.digit_file(7)).pixels[None]
+    )[0]
     assert np.allclose(answer["probabilities"], direct, atol=1e-6)
 
 
@@ -80,17 +96,27 @@ def test_an_answer_holds_all_that_is_promised(handler: Handler, version: tuple[M
 def test_every_way_to_send_a_digit_gets_the_same_answer(
     handler: Handler, digit: int, version: tuple[Manifest, dict[str, bytes]]
 ) -> None:
-    pixels = decode(events.digit_file(digit))
+    pixels = decode(events.digit_file(digit)).pixels
+    form, form_type = events.multipart(events.digit_file(digit))
     data_url = "data:image/png;base64," + image_json(digit)["image"]
     sent = [
         events.post(image_json(digit)),
         events.post({"image": data_url}),
         events.post({"pixels": pixels.tolist()}),
         events.post({"pixels": (pixels / 255).tolist()}),
+        events.post({"pixels": pixels.ravel().tolist()}),
+        events.post({"pixels": (255 - pixels).tolist()}),
+        events.post(form, content_type=form_type),
+        events.post(image_file(pixels, "GIF"), content_type="image/gif"),
+        events.post(image_file(pixels, "BMP"), content_type="image/bmp"),
+        events.post(image_file(pixels, "TIFF"), content_type="image/tiff"),
+        events.post(image_file(pixels, "WEBP", lossless=True), content_type="image/webp"),
+        events.post({"image": "\n".join(textwrap.wrap(image_json(digit)["image"], 76))}),
         events.post({"token": "ignored, as the header wins", "params": image_json(digit)}),
         events.without_token(events.post({"token": EVENT_TOKEN, "params": {"pixels": pixels.tolist()}})),
         events.post(events.digit_file(digit), content_type="image/png"),
-        events.post(image_json(digit), {"authorization": None, "x-api-key": EVENT_TOKEN}),  # type: ignore[dict-item]
+        events.post(image_json(digit), {"authorization": None, "x-api-key": EVENT_TOKEN}),
+        events.post({"token": EVENT_TOKEN, "params": image_json(digit)}, {"authorization": "Bearer "}),
     ]
     answers = [events.body_of(handler(event)) for event in sent]
     direct = registry.prove(version[0], version[1]["model.tflite"]).classifier.predict(pixels[None])[0]
@@ -100,11 +126,122 @@ def test_every_way_to_send_a_digit_gets_the_same_answer(
 
 def test_a_jpeg_of_ink_on_paper_is_read(handler: Handler) -> None:
     page = np.full((300, 200), 255, np.uint8)
-    large = Image.fromarray(decode(events.digit_file(7))).resize((140, 140), Image.Resampling.BICUBIC)
+    large = Image.fromarray(decode(events.digit_file(7)).pixels).resize((140, 140), Image.Resampling.BICUBIC)
     page[100:240, 20:160] -= np.asarray(large)
     file = BytesIO()
     Image.fromarray(page).convert("RGB").save(file, "JPEG")
     assert events.body_of(handler(events.post(file.getvalue(), content_type="image/jpeg")))["pred"] == 7
+
+
+def test_instances_are_answered_in_order_and_a_bad_one_does_not_sink_the_others(handler: Handler) -> None:
+    sent = [image_json(7), {"image": "*"}, {"pixels": [0] * 784}, image_json(1)]
+    predictions = events.body_of(handler(events.post({"instances": sent})))["predictions"]
+    assert [answer.get("pred", answer.get("status")) for answer in predictions] == [7, 422, 422, 1]
+    assert predictions[1]["errors"][0]["pointer"] == "/instances/1/image"
+    assert predictions[2]["verdict"] == "blank"
+    assert all("error" not in answer for answer in predictions)
+
+
+def test_a_full_batch_is_answered(handler: Handler) -> None:
+    answer = events.body_of(handler(events.post({"instances": [image_json(7)] * MAX_INSTANCES})))
+    assert [each["pred"] for each in answer["predictions"]] == [7] * MAX_INSTANCES
+
+
+def test_several_files_in_a_form_are_answered_in_order(handler: Handler) -> None:
+    form, form_type = events.multipart(events.digit_file(1), b"no image", events.digit_file(7))
+    predictions = events.body_of(handler(events.post(form, content_type=form_type)))["predictions"]
+    assert [answer.get("pred", answer.get("status")) for answer in predictions] == [1, 422, 7]
+
+
+@pytest.mark.parametrize(
+    ("body", "content_type"),
+    [
+        (b"", "multipart/form-data"),
+        (b"hello", "multipart/form-data; boundary=x"),
+        (b"--x\r\n\r\nhello", "multipart/form-data; boundary=x"),
+        (b'--x\r\nContent-Disposition: form-data; name="a"\r\n\r\n7\r\n--x--\r\n', "multipart/form-data; boundary=x"),
+    ],
+)
+def test_a_form_without_files_is_malformed(handler: Handler, body: bytes, content_type: str) -> None:
+    assert_problem(handler(events.post(body, content_type=content_type)), 400)
+
+
+def test_explain_shows_what_the_network_saw(handler: Handler) -> None:
+    page = np.full((120, 90), 255, np.uint8)
+    large = Image.fromarray(decode(events.digit_file(7)).pixels).resize((56, 56), Image.Resampling.BICUBIC)
+    page[50:106, 10:66] -= np.asarray(large)
+    event = events.post(image_file(page, "PNG"), content_type="image/png")
+    explained = events.body_of(handler(events.at(event, "/v1/predict", "explain=1")))
+    seen = decode(base64.b64decode(explained["explain"]["image"].removeprefix("data:image/png;base64,"))).pixels
+    assert explained["pred"] == 7
+    assert seen.shape == (28, 28)
+    assert seen.max() > 200
+    assert len(explained["explain"]["steps"]) > 2
+    assert explained["explain"]["verdicts"] == explained["warnings"] == []
+    assert "explain" not in events.body_of(handler(events.post(image_file(page, "PNG"), content_type="image/png")))
+
+
+def test_an_unreadable_query_parameter_is_a_problem(handler: Handler) -> None:
+    event = events.at(events.load("http_v2_predict_json"), "/v1/predict", "explain=perhaps")
+    assert_problem(handler(event), 422, "'explain'")
+
+
+def test_headers_tell_the_model_the_time_and_not_to_keep_the_answer(
+    handler: Handler, version: tuple[Manifest, dict[str, bytes]]
+) -> None:
+    first, second = (handler(events.load("http_v2_predict_json"))["headers"] for _ in range(2))
+    assert first["x-model-version"] == version[0].version
+    assert first["cache-control"] == "no-store"
+    assert [part.partition(";")[0].strip() for part in first["server-timing"].split(",")] == [
+        "cold",
+        "decode",
+        "canonical",
+        "load",
+        "inference",
+    ]
+    assert [part.partition(";")[0].strip() for part in second["server-timing"].split(",")] == [
+        "decode",
+        "canonical",
+        "inference",
+    ]
+
+
+def test_several_digits_are_told_with_their_boxes(handler: Handler) -> None:
+    page = np.full((400, 800), 255, np.uint8)
+    for left, digit in ((60, 7), (460, 2)):
+        large = Image.fromarray(decode(events.digit_file(digit)).pixels).resize((280, 280), Image.Resampling.BICUBIC)
+        page[60:340, left : left + 280] -= np.asarray(large)
+    problem = assert_problem(handler(events.post(image_file(page, "PNG"), content_type="image/png")), 422)
+    assert problem["type"] == "urn:lambda-digits:several-digits"
+    assert problem["verdict"] == "several_digits"
+    (first, second) = problem["boxes"]
+    assert 60 <= first[0] < first[0] + first[2] <= 340
+    assert 460 <= second[0] < second[0] + second[2] <= 740
+
+
+def test_hostile_bodies_are_refused_within_bounded_memory(published: Bucket) -> None:
+    """In a process of its own, whose largest size is then known."""
+    code = """
+import resource
+from types import SimpleNamespace
+from functions.predict_api.handler import handler
+from tests import events
+context = SimpleNamespace(aws_request_id="x")
+assert handler(events.load("http_v2_predict_json"), context)["statusCode"] == 200
+def peak(): return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+full = 4_400_000
+bodies = ["[" * full, "[]," * (full // 3), '{"a":' * (full // 5), "0.5," * (full // 4), '"ab",' * (full // 5),
+          '{"pixels":[' + "1e308," * (full // 6), '{"pixels":' + "9" * full + "}", '{"image":"' + "A" * full + '"}',
+          "NaN", '{"instances":[' + "{}," * (full // 3)]
+events_of = [events.post(body) for body in bodies]
+before = peak()
+for event in events_of:
+    assert handler(event, context)["statusCode"] in (400, 422), event["body"][:20]
+print(peak() - before)
+"""
+    finished = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.returncode == 0, finished.stderr
+    assert float(finished.stdout.splitlines()[-1]) < 50
 
 
 def test_model_summary_is_the_manifests(handler: Handler, version: tuple[Manifest, dict[str, bytes]]) -> None:
@@ -125,10 +262,9 @@ def test_health_needs_neither_token_nor_bucket(cold_handler: Handler, monkeypatc
 
 
 def test_openapi_describes_the_request_and_its_errors(handler: Handler) -> None:
-    event = events.load("http_v2_health")
-    event["rawPath"] = event["requestContext"]["http"]["path"] = "/openapi.json"
+    event = events.at(events.load("http_v2_health"), "/openapi.json")
     predict = events.body_of(handler(event))["paths"]["/v1/predict"]["post"]
-    assert predict["requestBody"]["content"].keys() == {"application/json", "image/png", "image/jpeg"}
+    assert predict["requestBody"]["content"].keys() == {"application/json", MULTIPART_TYPE, *IMAGE_TYPES}
     assert predict["responses"].keys() >= {"200", "400", "401", "413", "415", "422", "503"}
 
 
@@ -142,21 +278,26 @@ def test_openapi_describes_the_request_and_its_errors(handler: Handler) -> None:
         ({"image": "äöü"}, "/image", "not base64"),
         ({"image": 7}, "/image", "base64 string"),
         ({"image": ""}, "/image", "empty"),
-        ({"image": base64.b64encode(b"hello").decode()}, "/image", "not a PNG or JPEG"),
+        ({"image": base64.b64encode(b"hello").decode()}, "/image", "not a PNG, JPEG"),
         ({"image": base64.b64encode(events.digit_file(7)[:120]).decode()}, "/image", "damaged"),
         ({"pixels": [[0] * 28] * 27}, "/pixels", "28 rows"),
+        ({"pixels": [0] * 783}, "/pixels", "784 numbers"),
         ({"pixels": "0"}, "/pixels", "28 rows"),
         ({"pixels": [[0] * 28] * 27 + [[0] * 27]}, "/pixels/27", "28 numbers"),
-        ({"pixels": [["0"] * 28] * 28}, "/pixels/0", "28 numbers"),
-        ({"pixels": [[True] * 28] * 28}, "/pixels/0", "28 numbers"),
+        ({"pixels": [["0"] * 28] * 28}, "/pixels", "must be numbers"),
+        ({"pixels": [[True] * 28] * 28}, "/pixels", "must be numbers"),
         ({"pixels": [[256] * 28] * 28}, "/pixels", "0..255"),
         ({"pixels": [[-1] * 28] * 28}, "/pixels", "0..255"),
         ({"pixels": [[10**400] * 28] * 28}, "/pixels", "0..255"),
         ({"pixels": [[float("1e999")] * 28] * 28}, "/pixels", "0..255"),
         ({"params": [1]}, "/params", "object"),
         ({"params": {"image": "*"}}, "/params/image", "not base64"),
-        ({}, "", "either"),
-        ({"image": "", "pixels": []}, "", "either"),
+        ({"image": "data:image/png,abc"}, "/image", "not base64"),
+        ({"instances": []}, "/instances", "1 to 256"),
+        ({"instances": [{}] * (MAX_INSTANCES + 1)}, "/instances", "1 to 256"),
+        ({"instances": "7"}, "/instances", "1 to 256"),
+        ({}, "", "give one"),
+        ({"image": "", "pixels": []}, "", "give one"),
     ],
 )
 def test_a_wrong_field_is_pointed_at(handler: Handler, body: dict[str, Any], pointer: str, detail: str) -> None:
@@ -192,9 +333,8 @@ def test_a_body_over_the_limit_is_refused(handler: Handler) -> None:
 
 
 def test_an_unknown_path_is_not_found(handler: Handler) -> None:
-    event = events.load("http_v2_health")
-    event["rawPath"] = event["requestContext"]["http"]["path"] = "/nowhere"
-    assert_problem(handler(event), 404, "/nowhere")
+    for path in ("/nowhere", "/v1/predict/", "/v1"):
+        assert_problem(handler(events.at(events.load("http_v2_health"), path)), 404, path)
 
 
 def test_a_wrong_method_names_the_right_one(handler: Handler) -> None:
@@ -225,6 +365,7 @@ def test_an_event_that_is_no_request_gets_a_problem_not_a_stack_trace(handler: H
         events.without_token(events.post({"token": 7, "params": image_json()})),
         events.post(image_json(), {"authorization": "Bearer wrong"}),
         events.post(image_json(), {"authorization": "Bearer "}),
+        events.post(image_json(), {"authorization": None, "x-api-key": ""}),
         events.post(image_json(), {"authorization": "Basic eDp5"}),
         events.post({"token": EVENT_TOKEN, "params": image_json()}, {"authorization": "Bearer wrong"}),
         events.post("not even JSON", {"authorization": "Bearer wrong"}),
@@ -236,7 +377,7 @@ def test_without_a_valid_token_nothing_is_read(handler: Handler, event: dict[str
     assert response["headers"]["www-authenticate"].startswith("Bearer")
 
 
-def test_without_a_token_file_the_service_refuses(handler: Handler, published: Bucket) -> None:
+def test_with_an_empty_token_file_nobody_is_let_in(handler: Handler, published: Bucket) -> None:
     tokens.revoke(published, "events")
     assert_problem(handler(events.load("http_v2_predict_json")), 401)
 
@@ -288,7 +429,7 @@ def test_a_bucket_that_does_not_exist_is_a_503(
     handler: Handler, store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DIGITS_BUCKET", "another-bucket")
-    assert_problem(handler(events.load("http_v2_predict_json")), 503)
+    assert_problem(handler(events.load("http_v2_predict_json")), 503, "cannot be read at the moment")
 
 
 def test_a_model_that_fails_its_digest_is_never_served(
@@ -297,9 +438,10 @@ def test_a_model_that_fails_its_digest_is_never_served(
     manifest, files = version
     registry_ = Registry(bucket)
     tokens.add(bucket, "events", EVENT_TOKEN)
-    bucket.create(registry.object_key(manifest.version, "model.tflite"), files["model.tflite"][:-1])
-    bucket.create(registry.object_key(manifest.version, "manifest.json"), manifest.to_json())
+    registry_.publish(manifest, files)
     registry_.promote(manifest.version)
+    key = registry.object_key(manifest.version, "model.tflite")
+    bucket.replace(key, files["model.tflite"][:-1], bucket.get(key).etag)
     assert_problem(cold_handler(events.load("http_v2_predict_json")), 503, "cannot be read at the moment")
 
 
@@ -309,7 +451,7 @@ def test_what_nobody_expected_is_a_problem_with_cors_and_a_logged_traceback(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("secret inner detail")
 
-    monkeypatch.setattr("functions.predict_api.routes.canonicalize", fail)
+    monkeypatch.setattr("functions.predict_api.prediction.canonicalize", fail)
     response = handler(events.load("http_v2_predict_json"))
     assert_problem(response, 500)
     assert "secret" not in response["body"]
@@ -375,7 +517,7 @@ def test_the_model_is_loaded_once_however_many_requests_arrive_together(
 
 def test_many_threads_get_the_same_right_answers(published: Bucket, store: EmbeddedStore) -> None:
     classifier = Service(CountingReader(store), ttl_seconds=60).model().classifier
-    digits = np.stack([decode(events.digit_file(digit)) for digit in range(10)])
+    digits = np.stack([decode(events.digit_file(digit)).pixels for digit in range(10)])
     expected = classifier.predict(digits)
 
     def predict(index: int) -> bool:
@@ -406,4 +548,4 @@ def test_no_sample_digit_is_one_that_the_model_was_trained_on(version: tuple[Man
 
     subset = load_subset()
     trained_on = {image.tobytes() for image in subset.training.images}
-    assert not any(decode(path.read_bytes()).tobytes() in trained_on for path in Path(events.DIGITS).iterdir())
+    assert not any(decode(path.read_bytes()).pixels.tobytes() in trained_on for path in Path(events.DIGITS).iterdir())

@@ -9,6 +9,7 @@ import sys
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from samcli.yamlhelper import yaml_parse
@@ -22,6 +23,7 @@ PACKAGES = {
     "functions": ROOT / "functions",
     "training": ROOT / "training",
     "local": ROOT / "local",
+    "benchmarks": ROOT / "benchmarks",
 }
 # package: what of the project and of the heavy libraries it may import
 ALLOWED = {
@@ -29,6 +31,7 @@ ALLOWED = {
     "functions": {"functions", "digits"},
     "training": {"training", "digits", "keras", "tensorflow"},
     "local": {"local", "functions", "digits", "training"},
+    "benchmarks": {"benchmarks", "local", "functions", "digits", "training"},
 }
 WATCHED = {*PACKAGES, "keras", "tensorflow", "mlxtend", "tests"}
 LOCKS = [ROOT / "requirements/dev.txt", ROOT / "requirements/train.txt", ROOT / "requirements/uv.txt"]
@@ -98,14 +101,21 @@ def test_locks_are_hashed_and_carry_no_address() -> None:
     for path in (*LOCKS, RUNTIME_LOCK):
         text = path.read_text()
         assert "://" not in text, path
-        assert text.count("==") <= text.count("--hash=sha256:"), path
+        packages = re.split(r"^(?=[a-z0-9])", text, flags=re.MULTILINE)[1:]
+        assert packages
+        assert all("--hash=sha256:" in package for package in packages), path
 
 
-def test_the_runtime_lock_holds_what_serving_declares_and_no_more() -> None:
-    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    declared = {re.split(r"[<>=\s]", name)[0] for name in project["dependencies"]}
-    assert declared <= locked_versions(RUNTIME_LOCK).keys()
-    assert not {"tensorflow-cpu", "keras", "boto3", "moto"} & locked_versions(RUNTIME_LOCK).keys()
+def test_the_runtime_lock_holds_what_serving_declares_and_nothing_of_training() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+    def names(requirements: list[Any]) -> set[str]:
+        return {re.split(r"[<>=\[\s]", each)[0] for each in requirements if isinstance(each, str)}
+
+    locked = locked_versions(RUNTIME_LOCK).keys()
+    assert names(project["project"]["dependencies"]) <= locked
+    assert not locked & names(project["dependency-groups"]["train"])
+    assert not locked & names(project["dependency-groups"]["dev"])
 
 
 def test_one_python_everywhere() -> None:

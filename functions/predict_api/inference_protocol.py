@@ -1,0 +1,229 @@
+"""The Open Inference Protocol V2 (KServe, Triton) on the live model, for clients that already speak it."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from pydantic_core import to_json
+
+from digits.errors import MediaTypeError, NotFoundError
+from digits.registry import LoadedModel
+from functions.predict_api import problems
+from functions.predict_api.auth import TOKEN_HEADERS, header_token
+from functions.predict_api.inference_schemas import (
+    MODEL_NAME,
+    InferenceRequest,
+    InferenceResponse,
+    Live,
+    ModelMetadata,
+    ModelReady,
+    Ready,
+    ServerMetadata,
+    TensorMetadata,
+)
+from functions.predict_api.payloads import MAX_BODY_BYTES, read_body
+from functions.predict_api.service import Service
+from functions.predict_api.tensors import decompress, read_inference, write_tensor
+
+SERVER_NAME = "lambda-digits"
+JSON_TYPE = "application/json"
+BINARY_TYPE = "application/octet-stream"
+BINARY_SCHEMA = {"type": "string", "format": "binary"}
+LENGTH_HEADER = "Inference-Header-Content-Length"
+
+logger = logging.getLogger(__name__)
+router = APIRouter(prefix="/v2", tags=["Open Inference Protocol V2"])
+
+
+@dataclass(frozen=True)
+class Message:
+    """The body of an inference request as it came, and the headers without which it cannot be read."""
+
+    data: bytes
+    encoding: str
+    document_length: str | None
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
+
+
+ServiceOf = Annotated[Service, Depends(_service)]
+
+
+async def _caller(request: Request, service: ServiceOf) -> str:
+    return await service.run(service.authenticate, header_token(request))
+
+
+Caller = Annotated[str, Depends(_caller)]
+
+
+async def _live_model(
+    service: ServiceOf, name: Annotated[str, Path(description=f"`{MODEL_NAME}`", examples=[MODEL_NAME])]
+) -> LoadedModel:
+    if name != MODEL_NAME:
+        raise NotFoundError(f"there is no model of that name; the model is {MODEL_NAME!r}")
+    return await service.run(service.model)
+
+
+LiveModel = Annotated[LoadedModel, Depends(_live_model)]
+
+
+async def _live_version(
+    model: LiveModel, version: Annotated[str, Path(description="the live version, as the metadata names it")]
+) -> LoadedModel:
+    if version != model.manifest.version:
+        raise NotFoundError(f"only the live version is served, which is {model.manifest.version!r}")
+    return model
+
+
+LiveVersion = Annotated[LoadedModel, Depends(_live_version)]
+
+
+async def _message(
+    request: Request,
+    _: Caller,  # before a byte of the body is read
+    length: Annotated[
+        str | None,
+        Header(
+            alias=LENGTH_HEADER,
+            description="how many bytes of JSON the body starts with, where binary data follows them",
+            json_schema_extra={"pattern": "^[0-9]{1,9}$"},
+        ),
+    ] = None,
+    encoding: Annotated[
+        str, Header(alias="Content-Encoding", json_schema_extra={"enum": ["", "gzip", "deflate", "identity"]})
+    ] = "",
+) -> Message:
+    body = await read_body(request)
+    if body.media_type not in ("", JSON_TYPE, BINARY_TYPE):
+        raise MediaTypeError(f"the content type must be {JSON_TYPE} or {BINARY_TYPE}, or not given")
+    return Message(body.data, encoding, length)
+
+
+ReceivedMessage = Annotated[Message, Depends(_message)]
+
+
+def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
+    """Return a JSON schema with its definitions in the places that refer to them."""
+    if isinstance(schema, list):
+        return [_inlined(item, definitions) for item in schema]
+    if not isinstance(schema, dict):
+        return schema
+    target = definitions.get(schema.get("$ref", "").rpartition("/")[2], {})
+    members = {key: value for key, value in (target | schema).items() if key not in ("$ref", "$defs")}
+    return {key: _inlined(value, definitions) for key, value in members.items()}
+
+
+def _infer_body() -> dict[str, Any]:
+    schema = InferenceRequest.model_json_schema()
+    one = [[0] * 28] * 4 + [[0] * 12 + [255] * 3 + [0] * 13] * 20 + [[0] * 28] * 4
+    tensor = {"name": "pixels", "datatype": "UINT8", "shape": [1, 28, 28], "data": [one]}
+    document = {"schema": _inlined(schema, schema["$defs"]), "example": {"id": "a-one", "inputs": [tensor]}}
+    return {"required": True, "content": {JSON_TYPE: document, BINARY_TYPE: {"schema": BINARY_SCHEMA}}}
+
+
+_METADATA: dict[str, Any] = {"summary": "What the model takes and answers", "responses": problems.documented(404, 503)}
+_READY: dict[str, Any] = {"summary": "Can the model infer?", "responses": problems.documented(404, 503)}
+_INFER: dict[str, Any] = {
+    "summary": "Classify a batch of pixels as they are",
+    "responses": {
+        200: {
+            "model": InferenceResponse,
+            "description": "The probabilities of the ten digits, for each image.",
+            "content": {BINARY_TYPE: {"schema": BINARY_SCHEMA}},
+            "headers": {LENGTH_HEADER: {"schema": {"type": "integer"}, "description": "with binary data only"}},
+        },
+        **problems.documented(400, 401, 404, 413, 415, 422, 503),
+    },
+    "dependencies": TOKEN_HEADERS,
+    "openapi_extra": {"requestBody": _infer_body()},
+}
+
+
+@router.get("/health/live", summary="Is the process up?")
+async def live() -> Live:
+    """Answer without a token and without loading a model."""
+    return Live()
+
+
+@router.get("/health/ready", summary="Can the service infer?", responses=problems.documented(503))
+async def ready(service: ServiceOf) -> Ready:
+    """Load the model if need be; 503 as long as that does not succeed."""
+    await service.run(service.model)
+    return Ready()
+
+
+@router.get("", summary="What the server is")
+async def server_metadata(request: Request) -> ServerMetadata:
+    """Name the service, and the protocol's extensions that it has."""
+    return ServerMetadata(name=SERVER_NAME, version=request.app.version)
+
+
+@router.get("/models/{name}", **_METADATA)
+async def model_metadata(model: LiveModel) -> ModelMetadata:
+    """Describe the tensors of the live model."""
+    return _metadata(model)
+
+
+@router.get("/models/{name}/versions/{version}", **_METADATA)
+async def version_metadata(model: LiveVersion) -> ModelMetadata:
+    """Describe the tensors of a version, which must be the live one."""
+    return _metadata(model)
+
+
+@router.get("/models/{name}/ready", **_READY)
+async def model_ready(model: LiveModel) -> ModelReady:  # noqa: ARG001
+    """Load the model if need be; 503 as long as that does not succeed."""
+    return ModelReady()
+
+
+@router.get("/models/{name}/versions/{version}/ready", **_READY)
+async def version_ready(model: LiveVersion) -> ModelReady:  # noqa: ARG001
+    """Tell whether a version is the live one."""
+    return ModelReady()
+
+
+@router.post("/models/{name}/infer", **_INFER)
+async def infer(service: ServiceOf, caller: Caller, model: LiveModel, message: ReceivedMessage) -> Response:
+    """Infer with the live model; the input is taken as it is, without the canonical form.
+
+    A request holds up to 1,000 images as JSON, and about 5,700 as binary data: as many as 4,500,000 bytes hold.
+    """
+    return await service.run(_infer, model, message, caller)
+
+
+@router.post("/models/{name}/versions/{version}/infer", **_INFER)
+async def version_infer(service: ServiceOf, caller: Caller, model: LiveVersion, message: ReceivedMessage) -> Response:
+    """Infer with a version, which must be the live one."""
+    return await service.run(_infer, model, message, caller)
+
+
+def _metadata(model: LoadedModel) -> ModelMetadata:
+    manifest = model.manifest
+    return ModelMetadata(
+        versions=[manifest.version],
+        inputs=[TensorMetadata.of(manifest.input)],
+        outputs=[TensorMetadata.of(manifest.output)],
+    )
+
+
+def _infer(model: LoadedModel, message: Message, caller: str) -> Response:
+    manifest = model.manifest
+    target = TensorMetadata.of(manifest.output)
+    data = decompress(message.data, message.encoding, MAX_BODY_BYTES)
+    inference = read_inference(data, message.document_length, TensorMetadata.of(manifest.input), target)
+    probabilities = model.classifier.predict(inference.images)
+    tensor, binary = write_tensor(probabilities, target, inference.binary_output)
+    answer = InferenceResponse(model_version=manifest.version, id=inference.id, outputs=[tensor])
+    document = to_json(answer, exclude_none=True)
+    logger.info("inferred %d images for token %r with %s", len(inference.images), caller, manifest.version)
+    headers = {"cache-control": "no-store", "x-model-version": manifest.version}
+    if not inference.binary_output:
+        return Response(document, headers=headers, media_type=JSON_TYPE)
+    return Response(document + binary, headers=headers | {LENGTH_HEADER: str(len(document))}, media_type=BINARY_TYPE)

@@ -1,0 +1,210 @@
+"""Tensors of the Open Inference Protocol V2, as JSON and as binary data, to and from numpy.
+
+A message is a JSON document; with the binary tensor extension its tensors' bytes follow the document,
+and a header tells where it ends. The protocol's own words are in
+https://github.com/kserve/open-inference-protocol and, for the extension, in Triton's
+`docs/protocol/extension_binary_data.md`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import zlib
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import ValidationError
+from pydantic_core import from_json
+
+from digits.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
+from functions.predict_api.inference_schemas import (
+    InferenceRequest,
+    InputTensor,
+    OutputParameters,
+    OutputTensor,
+    TensorMetadata,
+)
+
+# HTTP's deflate is zlib's format, and zlib's name for the header that it should expect is a number.
+_WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+MAX_JSON_IMAGES = 1_000
+# Commas and opening brackets of that many images, nested, and of what is around them. A number may cost
+# 16 times its bytes in memory, an array more: the rest of the body's limit is for binary data.
+_MAX_JSON_MARKS = MAX_JSON_IMAGES * (28 * 28 + 28 + 1) + 1_000
+_UNSERVED_PARAMETERS = ("classification", "shared_memory_region")
+
+
+@dataclass(frozen=True)
+class Inference:
+    """What a message asks for.
+
+    Attributes:
+        id: the caller's name for the request.
+        images: uint8 (batch, 28, 28).
+        binary_output: whether the answer's tensor should follow its document as bytes.
+    """
+
+    id: str | None
+    images: NDArray[np.uint8]
+    binary_output: bool
+
+
+def decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
+    """Undo a `Content-Encoding`; what would come out longer than the limit is never made.
+
+    Raises:
+        MediaTypeError: another encoding than gzip, deflate or none.
+        MalformedRequestError: the data is not what its encoding says.
+        BodyTooLargeError: more than the limit would come out.
+    """
+    encoding = encoding.strip().lower()
+    if encoding in ("", "identity"):
+        return data
+    if encoding not in _WINDOW_BITS:
+        raise MediaTypeError(f"the content encoding must be {' or '.join(_WINDOW_BITS)}")
+    stream = zlib.decompressobj(_WINDOW_BITS[encoding])
+    try:
+        plain = stream.decompress(data, limit_bytes + 1)
+    except zlib.error as error:
+        raise MalformedRequestError(f"the body is not {encoding} data") from error
+    if len(plain) > limit_bytes:
+        raise BodyTooLargeError(f"the decompressed body has more than the {limit_bytes:,} bytes that are served")
+    if not stream.eof or stream.unused_data:
+        raise MalformedRequestError(f"the body is not one complete piece of {encoding} data")
+    return plain
+
+
+def read_inference(data: bytes, header_length: str | None, source: TensorMetadata, target: TensorMetadata) -> Inference:
+    """Read a message.
+
+    Args:
+        header_length: how many bytes the document has, as the header says; all without one.
+        source: the contract of the model's input.
+        target: the contract of the model's output.
+
+    Raises:
+        MalformedRequestError: it has no document.
+        FieldError: the document asks for something that the model does not do.
+    """
+    length = _document_length(data, header_length)
+    request = _parse(data[:length])
+    (tensor,) = request.inputs
+    _check_contract(tensor, source)
+    images = _values(tensor, memoryview(data)[length:])
+    return Inference(request.id, images, _wants_binary(request, target))
+
+
+def write_tensor(values: NDArray[np.float32], contract: TensorMetadata, binary: bool) -> tuple[OutputTensor, bytes]:
+    """Return an output for the answer's document, and the bytes that follow the document.
+
+    Args:
+        values: float32, of the contract's shape.
+        binary: whether the values should be bytes.
+    """
+    tensor = OutputTensor(name=contract.name, datatype=contract.datatype, shape=list(values.shape))
+    if not binary:
+        tensor.data = values.ravel().tolist()
+        return tensor, b""
+    little_endian = values.astype("<f4", copy=False).tobytes()
+    tensor.parameters = OutputParameters(binary_data_size=len(little_endian))
+    return tensor, little_endian
+
+
+def _document_length(data: bytes, header_length: str | None) -> int:
+    if header_length is None:
+        return len(data)
+    # Not only int(): it takes signs, spaces and underscores, and chokes on thousands of digits.
+    if not re.fullmatch(r"[0-9]{1,9}", header_length) or int(header_length) > len(data):
+        raise MalformedRequestError(
+            f"inference-header-content-length must be the number of JSON bytes at the start of the body's {len(data):,}"
+        )
+    return int(header_length)
+
+
+def _parse(document: bytes) -> InferenceRequest:
+    if sum(map(document.count, (b",", b"[", b"{"))) > _MAX_JSON_MARKS:
+        raise MalformedRequestError(f"JSON is for up to {MAX_JSON_IMAGES:,} images; more can come as binary data")
+    try:
+        members = from_json(document, allow_inf_nan=False)
+    except ValueError as error:
+        raise MalformedRequestError(f"the inference request is not a JSON document: {error}") from error
+    if not isinstance(members, dict):
+        raise MalformedRequestError("the inference request must be a JSON object with 'inputs'")
+    try:
+        return InferenceRequest.model_validate(members)
+    except ValidationError as error:
+        finding = error.errors(include_url=False, include_input=False, include_context=False)[0]
+        path = [str(part) for part in finding["loc"]]
+        raise FieldError(f"{path[-1]!r}: {finding['msg']}", _pointer(*path)) from error
+
+
+def _check_contract(tensor: InputTensor, source: TensorMetadata) -> None:
+    if tensor.name != source.name:
+        raise FieldError(f"the model's input is named {source.name!r}", _pointer("inputs", 0, "name"))
+    if tensor.datatype != source.datatype:
+        raise FieldError(f"the datatype of {source.name!r} is {source.datatype}", _pointer("inputs", 0, "datatype"))
+    if len(tensor.shape) != len(source.shape) or any(
+        wanted not in (-1, size) for size, wanted in zip(tensor.shape, source.shape, strict=True)
+    ):
+        raise FieldError(
+            f"the shape of {source.name!r} is {source.shape}, where -1 is the batch", _pointer("inputs", 0, "shape")
+        )
+    if 0 in tensor.shape:
+        raise FieldError("the batch has no image", _pointer("inputs", 0, "shape"))
+
+
+def _values(tensor: InputTensor, binary: memoryview) -> NDArray[np.uint8]:
+    size = tensor.parameters.binary_data_size
+    if (size is None) == (tensor.data is None):
+        raise FieldError(
+            "an input has either 'data' or, with its bytes after the document, the parameter 'binary_data_size'",
+            _pointer("inputs", 0),
+        )
+    pointer = _pointer("inputs", 0, "parameters", "binary_data_size")
+    if (size or 0) != len(binary):
+        raise FieldError(f"{len(binary):,} bytes follow the document, 'binary_data_size' is {size or 0:,}", pointer)
+    count = math.prod(tensor.shape)
+    if size not in (None, count):
+        raise FieldError(f"{tensor.datatype} of shape {tensor.shape} has {count:,} bytes, not {size:,}", pointer)
+    pixels = binary if size is not None else _json_bytes(tensor.data, tensor.shape)
+    return np.frombuffer(pixels, np.uint8).reshape(tensor.shape)
+
+
+def _json_bytes(data: Any, shape: list[int]) -> bytes:
+    pointer = _pointer("inputs", 0, "data")
+    nested = isinstance(data, list) and bool(data) and isinstance(data[0], list)
+    level = [data]
+    for size in shape if nested else [math.prod(shape)]:
+        if not all(isinstance(row, list) and len(row) == size for row in level):
+            raise FieldError(
+                f"'data' must be the {math.prod(shape):,} values of shape {shape}, flat or nested", pointer
+            )
+        level = list(chain.from_iterable(level))
+    # Exactly int: bool is one too, and is no pixel.
+    if set(map(type, level)) != {int}:
+        raise FieldError("'data' must be whole numbers", pointer)
+    try:
+        return bytes(level)
+    except ValueError as error:
+        raise FieldError("'data' must lie in 0..255", pointer) from error
+
+
+def _wants_binary(request: InferenceRequest, target: TensorMetadata) -> bool:
+    if not request.outputs:
+        return request.parameters.binary_data_output
+    (output,) = request.outputs
+    if output.name != target.name:
+        raise FieldError(f"the model's output is named {target.name!r}", _pointer("outputs", 0, "name"))
+    for name in output.parameters.model_extra or {}:
+        if name in _UNSERVED_PARAMETERS:
+            raise FieldError(f"{name!r} is not served", _pointer("outputs", 0, "parameters", name))
+    binary = output.parameters.binary_data
+    return request.parameters.binary_data_output if binary is None else binary
+
+
+def _pointer(*path: str | int) -> str:
+    return "".join(f"/{part}" for part in path)
