@@ -1,17 +1,18 @@
 # One short target for each thing that a person does; `make` alone lists them.
 
 .DEFAULT_GOAL := help
+# Not the default: make 3.81, which macOS has, would look programs up without the PATH below.
+SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 API_PORT ?= 8000
 STORE_PORT ?= 9000
-STACK ?= lambda-digits
 EVENT ?= events/http_v2_predict_json.json
 
-# Operators' targets act on the store that `make serve` runs, or with BUCKET=… on one at AWS.
+# Operators' targets act on the store that `make serve` runs, or with STACK=… on that of a deployed stack.
 LOCAL_STORE := AWS_ENDPOINT_URL_S3=http://127.0.0.1:$(STORE_PORT) AWS_DEFAULT_REGION=us-east-1 \
-	AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local DIGITS_BUCKET=lambda-digits
-ON_STORE = env $(if $(BUCKET),DIGITS_BUCKET=$(BUCKET),$(LOCAL_STORE))
+	AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local DIGITS_BUCKET=lambda-digits NO_PROXY=127.0.0.1
+ON_STORE = $(if $(STACK),DIGITS_BUCKET="$$(python -m local stack-output '$(STACK)' BucketName)",env $(LOCAL_STORE))
 
 .PHONY: help
 help:  ## list these targets
@@ -30,23 +31,24 @@ smoke: setup  ## the demo without staying up; the exit status tells whether all 
 	@python -m local smoke
 
 .PHONY: serve
-serve: setup  ## serve the last trained model
-	@python -m local serve --api-port $(API_PORT) --store-port $(STORE_PORT)
+serve: setup  ## serve the last trained model: [HTTPS=1]
+	@python -m local serve --api-port $(API_PORT) --store-port $(STORE_PORT) $(if $(HTTPS),--https)
 
 .PHONY: api-test
-api-test: setup  ## post a sample request: URL=… TOKEN=… [IMAGE=…] [INSECURE=1]
-	@python -m local api-test --url "$(URL)" --token "$(TOKEN)" $(if $(IMAGE),--image $(IMAGE)) $(if $(INSECURE),--insecure)
+api-test: setup  ## post a sample request: URL=… TOKEN=… [IMAGE=file or folder] [INSECURE=1 | CA=file]
+	@python -m local api-test --url "$(URL)" --token "$(TOKEN)" $(if $(IMAGE),--image "$(IMAGE)") \
+		$(if $(INSECURE),--insecure) $(if $(CA),--ca "$(CA)")
 
 .PHONY: token
-token: setup  ## issue an access token: NAME=… [BUCKET=…]
+token: setup  ## issue an access token: NAME=… [STACK=…]
 	@$(ON_STORE) python -m digits token "$(NAME)"
 
 .PHONY: revoke
-revoke: setup  ## end an access token: NAME=… [BUCKET=…]
+revoke: setup  ## end an access token: NAME=… [STACK=…]
 	@$(ON_STORE) python -m digits revoke "$(NAME)"
 
 .PHONY: models
-models: setup  ## list the published models: [BUCKET=…]
+models: setup  ## list the published models: [STACK=…]
 	@$(ON_STORE) python -m training models
 
 .PHONY: test
@@ -56,6 +58,10 @@ test: setup build  ## run all tests that need neither Docker nor AWS
 .PHONY: test-docker
 test-docker: setup build  ## run the tests that need a Docker engine
 	@pytest -m docker
+
+.PHONY: bench-robustness
+bench-robustness: setup  ## how well the last trained model reads digits as they are in the field
+	@python -m benchmarks.robustness
 
 .PHONY: check
 check: setup  ## lint, types, template
@@ -87,10 +93,18 @@ build: setup  ## build the function and its layers for Lambda
 local-invoke: setup build  ## invoke the function in Lambda's container: EVENT=events/….json
 	@python -m local invoke --event "$(EVENT)"
 
+.PHONY: start-api
+start-api: setup build  ## serve the built function in Lambda's container, as sam local start-api does
+	@python -m local start-api --api-port $(API_PORT)
+
+.PHONY: openapi
+openapi: setup  ## write docs/openapi.json anew
+	@python -m local openapi > docs/openapi.json
+
 .PHONY: deploy
 deploy: setup build  ## build, deploy, train and publish the first model: [STACK=…]
-	@sam deploy --stack-name "$(STACK)"
-	@python -m local finish-deploy "$(STACK)"
+	@sam deploy --stack-name "$(or $(STACK),lambda-digits)"
+	@python -m local finish-deploy "$(or $(STACK),lambda-digits)"
 
 .PHONY: clean
 clean:  ## remove everything that was made here

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
 import sys
 from collections.abc import Sequence
@@ -22,6 +23,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1 if options.command in ("demo", "smoke", "api-test") else 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
     return 0
 
 
@@ -36,16 +40,28 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=summary)
         command.add_argument("--store-port", type=int, default=0, help="of the object store (default: any)")
         command.add_argument("--api-port", type=int, default=0, help="of the API (default: any)")
+        if name == "serve":
+            command.add_argument("--https", action="store_true", help="with a certificate made for the occasion")
 
     test = commands.add_parser("api-test", help="post a sample request and judge the answer")
     test.add_argument("--url", required=True)
     test.add_argument("--token", required=True)
-    test.add_argument("--image", type=Path, default=api_test.SAMPLE)
+    test.add_argument("--image", type=Path, default=api_test.SAMPLE, help="a file, or a folder of files")
     test.add_argument("--insecure", action="store_true", help="trust any certificate")
+    test.add_argument("--ca", type=Path, help="certificate of the authority to trust")
 
     invoke = commands.add_parser("invoke", help="invoke the built function in Lambda's container")
     invoke.add_argument("--event", type=Path, required=True)
     invoke.add_argument("--artifacts", type=Path, default=OUTPUT, help="where trainings left their models")
+
+    start_api = commands.add_parser("start-api", help="serve the built function in Lambda's container")
+    start_api.add_argument("--api-port", type=int, default=8000)
+    start_api.add_argument("--artifacts", type=Path, default=OUTPUT, help="where trainings left their models")
+
+    commands.add_parser("openapi", help="print the API's OpenAPI document")
+
+    tensor = commands.add_parser("tensor", help="print an image as a request of the Open Inference Protocol")
+    tensor.add_argument("image", type=Path)
 
     output = commands.add_parser("stack-output", help="print an output of a deployed stack")
     output.add_argument("stack")
@@ -62,15 +78,24 @@ def _run(options: argparse.Namespace) -> None:
         from local import stack
 
         if options.command == "serve":
-            stack.serve(options.store_port, options.api_port)
+            stack.serve(options.store_port, options.api_port, options.https)
         else:
             stack.demo(options.store_port, options.api_port, stay=options.command == "demo")
     elif options.command == "api-test":
-        api_test.run(options.url, options.token, options.image, verify=not options.insecure)
-    elif options.command == "invoke":
-        from local.lambda_invoke import invoke
+        api_test.run(options.url, options.token, options.image, api_test.trust(options.insecure, options.ca))
+    elif options.command in ("invoke", "start-api"):
+        from local import lambda_invoke
 
-        invoke(options.event, options.artifacts)
+        if options.command == "invoke":
+            lambda_invoke.invoke(options.event, options.artifacts)
+        else:
+            lambda_invoke.start_api(options.api_port, options.artifacts)
+    elif options.command == "openapi":
+        from functions.predict_api.app import app_from_environment
+
+        print(json.dumps(app_from_environment({}).openapi(), indent=1, ensure_ascii=False))
+    elif options.command == "tensor":
+        print(json.dumps(api_test.tensor_request(options.image)))
     else:
         from local import deploy
 

@@ -1,4 +1,4 @@
-"""`sam local invoke` with a store that holds the last trained model and the events' token."""
+"""`sam local invoke` and `sam local start-api` with a store that holds the last trained model and the events' token."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import os
 import platform
 import subprocess
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
@@ -30,19 +32,38 @@ def invoke(event: Path, output: Path) -> None:
     Raises:
         DigitsError: nothing has been trained, or the SAM CLI or Docker failed.
     """
+    with _sam_store(output) as options:
+        _sam("invoke", FUNCTION, "--event", str(event), *options)
+
+
+def start_api(port: int, output: Path) -> None:
+    """Serve the built function in Lambda's container behind the SAM CLI's gateway until interrupted.
+
+    Raises:
+        DigitsError: nothing has been trained, or the SAM CLI or Docker failed.
+    """
+    with _sam_store(output) as options:
+        print(f"token       {EVENT_TOKEN}", flush=True)
+        _sam("start-api", "--port", str(port), "--warm-containers", "EAGER", *options)
+
+
+@contextmanager
+def _sam_store(output: Path) -> Iterator[list[str]]:
+    """Run a store with the last trained model and the events' token; gives the options that point SAM at it."""
     here, there = _store_addresses()
-    with running_store(host=here) as store:
+    with running_store(host=here) as store, tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         publish_latest(output)
         tokens.add(Bucket(os.environ["DIGITS_BUCKET"]), "events", EVENT_TOKEN)
         environment = store.environment(there)
-        overrides = {FUNCTION: {name: environment[name] for name in ("DIGITS_BUCKET", "AWS_ENDPOINT_URL_S3")}}
-        with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-            json.dump(overrides, file)
-            file.flush()
-            command = ["sam", "local", "invoke", FUNCTION, "--event", str(event), "--env-vars", file.name]
-            status = subprocess.run([*command, "--skip-pull-image"], check=False).returncode
+        json.dump({FUNCTION: {name: environment[name] for name in ("DIGITS_BUCKET", "AWS_ENDPOINT_URL_S3")}}, file)
+        file.flush()
+        yield ["--env-vars", file.name, "--skip-pull-image"]
+
+
+def _sam(*arguments: str) -> None:
+    status = subprocess.run(["sam", "local", *arguments], check=False).returncode
     if status:
-        raise OperationError(f"sam local invoke ended with status {status}")
+        raise OperationError(f"sam local {arguments[0]} ended with status {status}")
 
 
 def _store_addresses() -> tuple[str, str]:

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import threading
 import time
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
+import trustme
 import uvicorn
 from starlette.types import ASGIApp
 
@@ -15,13 +18,37 @@ HOST = "127.0.0.1"
 _START_SECONDS = 10.0
 
 
+@dataclass(frozen=True)
+class Certificate:
+    """Files of a certificate for this machine alone, and of the authority that signed it."""
+
+    chain_and_key: Path
+    authority: Path
+
+
+def make_certificate(folder: Path) -> Certificate:
+    """Write a certificate for 127.0.0.1 and localhost; its authority exists for this one signature."""
+    folder.mkdir(parents=True, exist_ok=True)
+    certificate = Certificate(folder / "server.pem", folder / "ca.pem")
+    authority = trustme.CA()
+    certificate.chain_and_key.touch(mode=0o600)
+    authority.issue_cert(HOST, "localhost").private_key_and_cert_chain_pem.write_to_path(certificate.chain_and_key)
+    authority.cert_pem.write_to_path(certificate.authority)
+    return certificate
+
+
 class LocalServer:
     """A running server; use it as a context manager."""
 
-    def __init__(self, app: ASGIApp, port: int = 0) -> None:
-        """Choose a port; 0 takes any that is free."""
+    def __init__(self, app: ASGIApp, port: int = 0, certificate: Certificate | None = None) -> None:
+        """Choose a port, 0 being any that is free, and HTTPS by giving a certificate."""
         self._port = port
-        self._server = uvicorn.Server(uvicorn.Config(app, host=HOST, port=port, log_level="warning", lifespan="off"))
+        self._scheme = "https" if certificate else "http"
+        chain = certificate.chain_and_key if certificate else None
+        configuration = uvicorn.Config(
+            app, host=HOST, port=port, log_level="warning", lifespan="off", ssl_certfile=chain, ssl_keyfile=chain
+        )
+        self._server = uvicorn.Server(configuration)
         self._thread = threading.Thread(target=self._server.run, daemon=True)
 
     def __enter__(self) -> LocalServer:
@@ -44,4 +71,4 @@ class LocalServer:
     def url(self) -> str:
         """The server's address, without a slash at the end."""
         (listener,) = self._server.servers
-        return f"http://{HOST}:{listener.sockets[0].getsockname()[1]}"
+        return f"{self._scheme}://{HOST}:{listener.sockets[0].getsockname()[1]}"

@@ -16,8 +16,8 @@ from digits.errors import OperationError
 from digits.registry import Registry
 from functions.predict_api.app import app_from_environment
 from local import api_test
-from local.server import LocalServer
-from local.store import EmbeddedStore
+from local.server import HOST, Certificate, LocalServer, make_certificate
+from local.store import EmbeddedStore, check_free
 from training import artifacts
 
 TOKEN_NAME = "local"
@@ -32,6 +32,7 @@ def demo(store_port: int, api_port: int, stay: bool) -> None:
     Raises:
         DigitsError: a step failed.
     """
+    check_free(HOST, api_port, "API_PORT")  # before the training, not after it
     with running_store(store_port) as store:
         print(f"object store: {store.environment()['AWS_ENDPOINT_URL_S3']}", flush=True)
         run_training("train")
@@ -39,8 +40,11 @@ def demo(store_port: int, api_port: int, stay: bool) -> None:
         _serve(api_port, stay)
 
 
-def serve(store_port: int, api_port: int) -> None:
+def serve(store_port: int, api_port: int, https: bool) -> None:
     """Serve the last trained model until interrupted.
+
+    Args:
+        https: serve with a certificate made for the occasion, which only its own authority vouches for.
 
     Raises:
         DigitsError: nothing has been trained, or an address is taken.
@@ -48,7 +52,7 @@ def serve(store_port: int, api_port: int) -> None:
     with running_store(store_port) as store:
         print(f"object store: {store.environment()['AWS_ENDPOINT_URL_S3']}", flush=True)
         publish_latest(artifacts.OUTPUT)
-        _serve(api_port, stay=True)
+        _serve(api_port, stay=True, certificate=make_certificate(artifacts.OUTPUT / "tls") if https else None)
 
 
 @contextmanager
@@ -83,13 +87,17 @@ def run_training(command: str) -> None:
         raise OperationError(f"'python -m training {command}' ended with status {status}")
 
 
-def _serve(api_port: int, stay: bool) -> None:
+def _serve(api_port: int, stay: bool, certificate: Certificate | None = None) -> None:
     token = tokens.issue(Bucket(os.environ["DIGITS_BUCKET"]), TOKEN_NAME)
-    with LocalServer(app_from_environment(os.environ), api_port) as server:
-        api_test.run(server.url, token, api_test.SAMPLE)
+    authority = certificate.authority if certificate else None
+    options = f" --cacert {os.path.relpath(authority)}" if authority else ""
+    with LocalServer(app_from_environment(os.environ), api_port, certificate) as server:
+        api_test.run(server.url, token, api_test.SAMPLE, api_test.trust(insecure=False, authority=authority))
         print(f"URL         {server.url}")
+        if authority:
+            print(f"CA          {os.path.relpath(authority)}")
         print(f"token       {token}")
-        print(f"try it      {api_test.curl_line(server.url, token, api_test.SAMPLE)}", flush=True)
+        print(f"try it      {api_test.curl_line(server.url, token, api_test.SAMPLE, options)}", flush=True)
         if stay:
             _wait()
 

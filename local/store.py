@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import socket
 from types import TracebackType
-from urllib.request import urlopen
+from urllib.request import ProxyHandler, build_opener
 
 import boto3
+from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from digits.errors import ConfigurationError
@@ -34,13 +35,15 @@ class EmbeddedStore:
     def reset(self) -> None:
         """Forget everything; moto keeps objects for the process, not for the server."""
         environment = self.environment()
-        urlopen(f"{environment['AWS_ENDPOINT_URL_S3']}/moto-api/reset", data=b"").close()
+        address = environment["AWS_ENDPOINT_URL_S3"]
+        build_opener(ProxyHandler({})).open(f"{address}/moto-api/reset", data=b"").close()
         boto3.client(
             "s3",
-            endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
+            endpoint_url=address,
             region_name=environment["AWS_DEFAULT_REGION"],
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
+            config=Config(proxies={}),
         ).create_bucket(Bucket=BUCKET)
 
     def __exit__(
@@ -60,6 +63,7 @@ class EmbeddedStore:
             "AWS_SECRET_ACCESS_KEY": "local",
             "AWS_DEFAULT_REGION": "us-east-1",
             "DIGITS_BUCKET": BUCKET,
+            "NO_PROXY": "127.0.0.1",
         }
 
 
@@ -71,7 +75,7 @@ def check_free(host: str, port: int, variable: str) -> None:
     """
     try:
         socket.create_server((host, port)).close()
-    except OSError as error:
+    except (OSError, OverflowError) as error:
         raise ConfigurationError(
-            f"cannot listen on {host}:{port} ({error.strerror}): choose another port with {variable}=…"
+            f"cannot listen on {host}:{port} ({error}): choose another port with {variable}=…"
         ) from error

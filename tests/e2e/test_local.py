@@ -9,11 +9,14 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from local import __main__ as local_command
+from local.lambda_invoke import EVENT_TOKEN
 from tests import events
 
 
@@ -22,25 +25,35 @@ def environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DIGITS_"))}
 
 
-def test_serve_answers_its_own_curl_line_until_interrupted(trained: Path, environment: dict[str, str]) -> None:
-    command = [sys.executable, "-m", "local", "serve"]
-    with subprocess.Popen(
-        command, cwd=trained.parents[1], env=environment, stdout=subprocess.PIPE, text=True
-    ) as process:
+@contextmanager
+def served(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run a command that serves; gives what it shows, and interrupts it in the end."""
+    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         lines = []
         for line in process.stdout:
-            lines.append(line.rstrip())
+            lines.append(line)
             if "Ctrl-C" in line:
                 break
-        shown = "\n".join(lines)
-        assert re.search(r"^pred +7$", shown, re.MULTILINE), shown
-        assert re.search(rf"^model +{trained.name}", shown, re.MULTILINE), shown
-        curl = next(line.partition("try it")[2].strip() for line in lines if line.startswith("try it"))
-        answer = subprocess.run(curl, shell=True, cwd=trained.parents[1], capture_output=True, check=True)  # noqa: S602
-        assert json.loads(answer.stdout)["pred"] == 7
+        yield "".join(lines)
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 0
+
+
+def found(pattern: str, text: str) -> str:
+    match = re.search(pattern, text, re.MULTILINE)
+    assert match, text
+    return match[1]
+
+
+def test_serve_answers_its_own_curl_line_until_interrupted(trained: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "local", "serve"]
+    with served(command, trained.parents[1], environment) as shown:
+        assert found(r"^pred +(.+)$", shown) == "7"
+        assert found(r"^model +(\S+)", shown) == trained.name
+        curl = found(r"^try it +(.+)$", shown)
+        answer = subprocess.run(curl, shell=True, cwd=trained.parents[1], capture_output=True, check=True)  # noqa: S602
+        assert json.loads(answer.stdout)["pred"] == 7
 
 
 def test_serve_before_the_first_training_says_what_to_do(tmp_path: Path, environment: dict[str, str]) -> None:
@@ -67,16 +80,47 @@ def test_the_api_test_tells_in_one_line_that_nobody_answers(capsys: pytest.Captu
     assert capsys.readouterr().err.startswith(f"error: no answer from http://127.0.0.1:{port}")
 
 
+def test_serve_with_https_is_trusted_through_its_own_authority(trained: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "local", "serve", "--https"]
+    with served(command, trained.parents[1], environment) as shown:
+        url = found(r"^URL +(https://.+)$", shown)
+        token, authority = found(r"^token +(.+)$", shown), found(r"^CA +(.+)$", shown)
+        test = ["api-test", "--url", url, "--token", token]
+        assert local_command.main([*test, "--ca", str(trained.parents[1] / authority)]) == 0
+        assert local_command.main([*test, "--insecure"]) == 0
+        assert local_command.main(test) == 1
+
+
 @pytest.mark.docker
-@pytest.mark.parametrize("name", sorted(name for name, (_, digit) in events.EXPECTED.items() if digit is not None))
-def test_sam_local_invoke_reads_the_digit_of_each_predict_event(
+@pytest.mark.parametrize("name", sorted(name for name, (_, digits) in events.EXPECTED.items() if digits))
+def test_sam_local_invoke_reads_the_digits_of_each_predict_event(
     build: Path, trained: Path, name: str, environment: dict[str, str]
 ) -> None:
-    status, digit = events.EXPECTED[name]
+    status, digits = events.EXPECTED[name]
     event = events.FOLDER / f"{name}.json"
     command = [sys.executable, "-m", "local", "invoke", "--event", str(event), "--artifacts", str(trained.parent)]
     finished = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stderr
     response = json.loads(finished.stdout)
-    assert response["statusCode"] == status, finished.stderr
-    assert events.body_of(response)["pred"] == digit
+    assert events.status_of(response) == status, finished.stderr
+    assert events.digits_of(response) == digits
+
+
+@pytest.mark.docker
+def test_the_api_test_passes_against_sam_local_start_api(
+    build: Path, trained: Path, environment: dict[str, str]
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    command = [sys.executable, "-m", "local", "start-api", "--api-port", str(port), "--artifacts", str(trained.parent)]
+    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "Running on" in line or "Press CTRL+C" in line:
+                    break
+            test = ["api-test", "--url", f"http://127.0.0.1:{port}", "--token", EVENT_TOKEN]
+            assert local_command.main(test) == 0
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
