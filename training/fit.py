@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 
 import keras
@@ -43,7 +44,7 @@ def _batches(recipe: Recipe, training: Part, seed: int) -> tf.data.Dataset:
     batches = digits.shuffle(len(training), seed=seed).batch(recipe.batch_size)
     if recipe.shift_pixels:
         batches = batches.map(
-            lambda images, targets: (_shifted(images, recipe.shift_pixels, seed), targets),
+            lambda images, targets: (_moved(images, recipe, seed), targets),
             num_parallel_calls=tf.data.AUTOTUNE,
             deterministic=True,
         )
@@ -54,11 +55,30 @@ def _one_hot(part: Part) -> tf.Tensor:
     return tf.one_hot(part.labels, CLASS_COUNT)
 
 
-def _shifted(images: tf.Tensor, pixels: int, seed: int) -> tf.Tensor:
-    """Move each image of a uint8 batch by its own whole number of pixels, dark where nothing was."""
-    side = images.shape[1]
-    padded = tf.pad(images, [[0, 0], [pixels, pixels], [pixels, pixels]])
-    corners = tf.random.uniform([tf.shape(images)[0], 2, 1], 0, 2 * pixels + 1, tf.int32, seed=seed)
-    window = corners + tf.range(side)
-    rows = tf.gather(padded, window[:, 0], batch_dims=1)
-    return tf.gather(rows, window[:, 1], axis=2, batch_dims=1)
+def _moved(images: tf.Tensor, recipe: Recipe, seed: int) -> tf.Tensor:
+    """Turn, scale and shift each image of a uint8 batch by random amounts of its own, dark where nothing was."""
+    count, side = tf.shape(images)[0], images.shape[1]
+
+    def random(limit: float) -> tf.Tensor:
+        return tf.random.uniform([2, count], -limit, limit, seed=seed)
+
+    angle = random(recipe.turn_degrees * math.pi / 180)[0]
+    scale = 1 + random(recipe.scale_share)
+    # Of each output pixel, where in the input it comes from, seen from the middle.
+    cosines, sines = tf.cos(angle) / scale, tf.sin(angle) / scale
+    rows = [cosines[0], -sines[0], sines[1], cosines[1]]
+    middle = (side - 1) / 2
+    shift = random(recipe.shift_pixels) + middle
+    from_left = shift[0] - middle * (rows[0] + rows[1])
+    from_top = shift[1] - middle * (rows[2] + rows[3])
+    none = tf.zeros_like(angle)
+    transforms = tf.stack([rows[0], rows[1], from_left, rows[2], rows[3], from_top, none, none], axis=1)
+    moved = tf.raw_ops.ImageProjectiveTransformV3(
+        images=images[..., None],
+        transforms=transforms,
+        output_shape=[side, side],
+        interpolation="BILINEAR",
+        fill_mode="CONSTANT",
+        fill_value=0.0,
+    )
+    return moved[..., 0]

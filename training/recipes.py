@@ -33,6 +33,8 @@ class Recipe:
         optimizer: makes the optimizer for a run of so many steps.
         label_smoothing: share of each target spread evenly over the classes.
         shift_pixels: training digits are moved by up to this much both ways, fresh in every epoch.
+        turn_degrees: they are turned by up to this much either way.
+        scale_share: they are scaled by up to this share either way, width and height apart.
         minimum_steps: a small data set is gone through more often, up to this many batches.
     """
 
@@ -44,6 +46,8 @@ class Recipe:
     batch_size: int
     label_smoothing: float = 0.0
     shift_pixels: int = 0
+    turn_degrees: float = 0.0
+    scale_share: float = 0.0
     minimum_steps: int = 0
 
     def epochs_for(self, training_count: int) -> int:
@@ -67,6 +71,8 @@ class Recipe:
             "batch_size": self.batch_size,
             "label_smoothing": self.label_smoothing,
             "shift_pixels": self.shift_pixels,
+            "turn_degrees": self.turn_degrees,
+            "scale_share": self.scale_share,
             "minimum_steps": self.minimum_steps,
             "optimizer": optimizer.name,
         }
@@ -126,6 +132,8 @@ RECIPES = {
             batch_size=128,
             label_smoothing=0.1,
             shift_pixels=2,
+            turn_degrees=20,
+            scale_share=0.12,
             minimum_steps=500,
         ),
         Recipe(
