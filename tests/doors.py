@@ -47,7 +47,9 @@ def rest_v1_binary(request: Request) -> dict[str, Any]:
 
 
 def rest_v1_custom_domain(request: Request) -> dict[str, Any]:
-    return _format_1("rest_v1_custom_domain_predict_json", request, prefix="/digits")
+    event = _format_1("rest_v1_custom_domain_predict_json", request, prefix="/digits")
+    event["path"] = event["requestContext"]["path"]  # unlike a stage, a base path stands in both
+    return event
 
 
 DOORS: dict[str, Callable[[Request], dict[str, Any]]] = {
@@ -67,6 +69,7 @@ def _format_2(name: str, request: Request, prefix: str = "") -> dict[str, Any]:
 def _format_1(name: str, request: Request, prefix: str) -> dict[str, Any]:
     event = events.load(name)
     event["path"], event["requestContext"]["path"] = request.path, prefix + request.path
+    event["pathParameters"] = {"proxy": request.path.lstrip("/")}
     event["httpMethod"] = event["requestContext"]["httpMethod"] = request.method
     headers = _headers(event["headers"], request)
     event["headers"] = headers

@@ -109,16 +109,20 @@ class AlwaysCORSMiddleware(CORSMiddleware):
 def _mount(scope: Scope, base_path: str) -> None:
     """Set the path that the API is mounted under, so that routes match and `/docs` finds its document.
 
-    A REST API keeps its stage, and its custom domain's base path, out of `path`, but not out of
-    `requestContext.path`; an HTTP API with a named stage has it in front of the path. An HTTP API's
-    custom domain does not tell its base path, which is therefore a setting.
+    A REST API keeps its stage out of `path` but not out of `requestContext.path`, which on a custom
+    domain holds the base path instead; what lies behind either is the path parameter. An HTTP API with
+    a named stage has it in front of the path, at its own address only. The base path of an HTTP API's
+    custom domain is told nowhere, and is therefore a setting.
     """
-    context: dict[str, Any] = scope.get("aws.event", {}).get("requestContext", {})
-    path, full_path = scope["path"], context.get("path", "")
-    if full_path != path and full_path.endswith(path):
-        scope["root_path"], scope["path"] = full_path.removesuffix(path), full_path
+    event = scope.get("aws.event", {})
+    context: dict[str, Any] = event.get("requestContext", {})
+    full_path = context.get("path", "")
+    inner = "/" + ((event.get("pathParameters") or {}).get("proxy") or "") if full_path else ""
+    if full_path and full_path != inner and full_path.endswith(inner):
+        scope["root_path"], scope["path"] = full_path.removesuffix(inner), full_path
         return
-    for mounted in (base_path, f"/{context.get('stage', '')}"):
-        if len(mounted) > 1 and (path == mounted or path.startswith(f"{mounted}/")):
+    stage = f"/{context.get('stage', '')}" if "execute-api" in context.get("domainName", "") else ""
+    for mounted in (base_path, stage):
+        if len(mounted) > 1 and f"{scope['path']}/".startswith(f"{mounted}/"):
             scope["root_path"] = mounted
             return

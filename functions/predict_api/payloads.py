@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import codecs
 import hashlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -13,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from pydantic_core import from_json
+from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
@@ -112,7 +114,7 @@ async def read_payload(body: Body) -> Payload:
     """
     if body.is_json:
         return _payload_of(parse_json(body.data))
-    if body.media_type in IMAGE_TYPES:
+    if body.media_type.startswith("image/"):  # what it really is shows in the file
         return Payload((partial(_picture_file, body.data),), several=False)
     if body.media_type == MULTIPART_TYPE:
         files = await _multipart_files(body)
@@ -129,7 +131,7 @@ def parse_json(data: bytes) -> Any:
     if data.count(b"[") + data.count(b"{") > _MAX_JSON_CONTAINERS or data.count(b",") > _MAX_JSON_COMMAS:
         raise MalformedRequestError("the JSON document has more values than any request that is served")
     try:
-        return from_json(data, allow_inf_nan=False)
+        return from_json(data.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
     except ValueError as error:
         raise MalformedRequestError(f"the body is not a JSON document: {error}") from error
 
@@ -208,6 +210,10 @@ def _pixel_picture(pixels: Any, pointer: str) -> Picture:
 
 
 async def _multipart_files(body: Body) -> list[bytes]:
+    boundary = parse_options_header(body.content_type)[1].get(b"boundary", b"")
+    if b"--" + boundary + b"--" not in body.data:
+        raise MalformedRequestError("the form ends early, or its boundary is not the one of the content type")
+
     async def stream() -> AsyncGenerator[bytes]:
         yield body.data
 
@@ -217,7 +223,7 @@ async def _multipart_files(body: Body) -> list[bytes]:
             parser.spool_max_size = MAX_BODY_BYTES  # a picture never touches the disk
             form = await parser.parse()
     except (MultiPartException, KeyError, ValueError) as error:
-        raise MalformedRequestError(f"the body is not {MULTIPART_TYPE} that can be read") from error
+        raise MalformedRequestError(f"the form cannot be read, or has more than {MAX_INSTANCES} files") from error
     files = [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]
     await form.close()
     if not files:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from digits.errors import RequestError
 from digits.registry import MODEL_FILE
@@ -26,6 +26,26 @@ from functions.predict_api.timing import ServerTiming
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
+
+
+async def _admit(request: Request) -> tuple[str, Body]:
+    """Check the token before anything else is judged; a header wins over the envelope.
+
+    Returns:
+        The token's name, and the body.
+    """
+    service = _service(request)
+    token = header_token(request)
+    if token is not None or not Body(b"", request.headers.get("content-type", "")).is_json:
+        caller = await service.run(service.authenticate, token)
+        return caller, await read_body(request)
+    body = await read_body(request)
+    return await service.run(service.authenticate, envelope_token(body)), body
+
+
+def _service(request: Request) -> Service:
+    service: Service = request.app.state.service
+    return service
 
 
 @router.get("/health", tags=["service"], summary="Is the process up?")
@@ -67,6 +87,7 @@ async def model(request: Request) -> ModelSummary:
 async def predict_digits(
     request: Request,
     response: Response,
+    admitted: Annotated[tuple[str, Body], Depends(_admit)],
     explain: Annotated[
         bool, Query(description="also tell what was done to the picture, and show what the network saw")
     ] = False,
@@ -77,48 +98,34 @@ async def predict_digits(
     `predictions` in the same order, where a picture that cannot be read has a problem in its place.
     """
     service = _service(request)
-    caller, body = await _admit(request, service)
+    caller, body = admitted
     payload = await read_payload(body)
     timing = ServerTiming()
     if service.is_cold():
         timing.note("cold")
-    answer = await service.run(_answer, service, payload, request.state.request_id, explain, timing)
-    version = (answer.model if isinstance(answer, Prediction) else service.model().manifest).version
+    answer, version = await service.run(_answer, service, payload, request.state.request_id, explain, timing)
     response.headers["x-model-version"] = version
     response.headers["server-timing"] = timing.header()
     logger.info("predicted for token %r with %s", caller, version)
     return answer
 
 
-async def _admit(request: Request, service: Service) -> tuple[str, Body]:
-    """Check the token before anything else of the body is judged; a header wins over the envelope."""
-    token = header_token(request)
-    if token is not None:
-        caller = await service.run(service.authenticate, token)
-        return caller, await read_body(request)
-    body = await read_body(request)
-    return await service.run(service.authenticate, envelope_token(body)), body
-
-
 def _answer(
     service: Service, payload: Payload, request_id: str, explain: bool, timing: ServerTiming
-) -> Prediction | Predictions:
+) -> tuple[Prediction | Predictions, str]:
+    """Return the answer, and the version of the model that gave it."""
     if not payload.several:
         prepared = prepare(payload.readers[0], timing)
-        return predict([prepared], load(service, timing), request_id, explain, timing)[0]
+        loaded = load(service, timing)
+        return predict([prepared], loaded, request_id, explain, timing)[0], loaded.manifest.version
     outcomes = prepare_each(payload.readers, timing)
     good = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-    predictions = iter(predict(good, load(service, timing), request_id, explain, timing))
-    return Predictions(
-        predictions=[
-            Problem.model_validate(problems.describe(outcome, request_id))
-            if isinstance(outcome, RequestError)
-            else next(predictions)
-            for outcome in outcomes
-        ]
-    )
-
-
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
+    loaded = load(service, timing)
+    predictions = iter(predict(good, loaded, request_id, explain, timing))
+    answers = [
+        Problem.model_validate(problems.describe(outcome, request_id))
+        if isinstance(outcome, RequestError)
+        else next(predictions)
+        for outcome in outcomes
+    ]
+    return Predictions(predictions=answers), loaded.manifest.version

@@ -135,6 +135,12 @@ def test_a_custom_domains_path_on_an_http_api_is_a_setting(handler: Handler, mon
     assert handler(doors.http_v2(Request("GET", "/digitsx/health")))["statusCode"] == 404
 
 
+def test_a_stage_named_like_a_route_is_not_taken_for_it(handler: Handler) -> None:
+    event = doors.http_v2(Request("GET", "/v1/model"))
+    event["requestContext"].update(stage="v1", domainName="api.example.com")
+    assert handler(event)["statusCode"] == 200
+
+
 def test_nothing_at_all_goes_wrong_with_a_stack_trace(handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
     event = doors.http_v2(CONTRACT["json"][0])
     broken: dict[str, Any]

@@ -181,6 +181,22 @@ def test_explain_shows_what_the_network_saw(handler: Handler) -> None:
     assert "explain" not in events.body_of(handler(events.post(image_file(page, "PNG"), content_type="image/png")))
 
 
+def test_an_image_is_what_its_file_says_whatever_its_type_says(handler: Handler) -> None:
+    for content_type in ("image/jpeg", "image/x-png", "image/anything"):
+        assert events.digits_of(handler(events.post(events.digit_file(7), content_type=content_type))) == [7]
+
+
+def test_a_form_that_ends_early_loses_no_file_silently(handler: Handler) -> None:
+    form, form_type = events.multipart(events.digit_file(1), events.digit_file(7))
+    for cut in (4, 30, 60, len(form) // 2):
+        assert_problem(handler(events.post(form[:-cut], content_type=form_type)), 400)
+
+
+def test_the_token_comes_before_every_other_judgement(handler: Handler) -> None:
+    event = events.without_token(events.post(bytes(MAX_BODY_BYTES + 1), content_type="image/png"))
+    assert_problem(handler(events.at(event, "/v1/predict", "explain=perhaps")), 401)
+
+
 def test_an_unreadable_query_parameter_is_a_problem(handler: Handler) -> None:
     event = events.at(events.load("http_v2_predict_json"), "/v1/predict", "explain=perhaps")
     assert_problem(handler(event), 422, "'explain'")
@@ -322,7 +338,7 @@ def test_a_body_that_is_no_image_is_refused(handler: Handler, data: bytes) -> No
     assert_problem(handler(events.post(data, content_type="image/png")), 422)
 
 
-@pytest.mark.parametrize("content_type", ["text/plain", "image/heic", "application/octet-stream"])
+@pytest.mark.parametrize("content_type", ["text/plain", "video/mp4", "application/octet-stream"])
 def test_other_content_types_are_refused(handler: Handler, content_type: str) -> None:
     problem = assert_problem(handler(events.post(b"hello", content_type=content_type)), 415, "application/json")
     assert "image/png" in problem["detail"]
