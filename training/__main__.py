@@ -73,7 +73,9 @@ def _parser() -> argparse.ArgumentParser:
     publish.set_defaults(command=publish_command)
 
     test = commands.add_parser("test", help="read images with the current model", description=test_command.__doc__)
-    test.add_argument("images", nargs="+", metavar="IMAGE", help="a PNG or JPEG file of one digit")
+    test.add_argument(
+        "images", nargs="+", metavar="IMAGE", help="a PNG, JPEG, GIF, BMP, WebP or TIFF file of one digit"
+    )
     test.set_defaults(command=test_command)
 
     models = commands.add_parser("models", help="list the published models", description=models_command.__doc__)

@@ -8,8 +8,9 @@ import sys
 import keras
 import tensorflow as tf
 
+from digits.classifier import CLASS_COUNT
 from training.dataset import Part
-from training.recipes import CLASS_COUNT, Recipe
+from training.recipes import Recipe
 
 _EVALUATION_BATCH = 1_000
 

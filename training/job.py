@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from digits import canonical, registry
-from digits.classifier import Classifier
+from digits.classifier import CLASS_COUNT, Classifier
 from digits.errors import ConfigurationError
 from digits.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, Tensor
 from digits.registry import MANIFEST_FILE, MODEL_FILE
@@ -74,8 +74,8 @@ def _train(recipe: Recipe, dataset: Dataset, seed: int, folder: Path, say: Calla
         created_at=created_at,
         files={path.name: _file_record(path) for path in sorted(folder.iterdir())},
         input=Tensor(name=recipes.INPUT_NAME, dtype="uint8", shape=[-1, *recipes.IMAGE_SHAPE], minimum=0, maximum=255),
-        output=Tensor(name=recipes.OUTPUT_NAME, dtype="float32", shape=[-1, recipes.CLASS_COUNT], minimum=0, maximum=1),
-        classes=[str(digit) for digit in range(recipes.CLASS_COUNT)],
+        output=Tensor(name=recipes.OUTPUT_NAME, dtype="float32", shape=[-1, CLASS_COUNT], minimum=0, maximum=1),
+        classes=[str(digit) for digit in range(CLASS_COUNT)],
         canonical_form=canonical.VERSION,
         recipe=RecipeRecord(
             name=recipe.name,

@@ -16,12 +16,13 @@ from typing import Any
 import keras
 from keras import layers
 
+from digits.canonical import SIDE
+from digits.classifier import CLASS_COUNT
 from digits.errors import UnknownRecipeError
 
 INPUT_NAME = "pixels"
 OUTPUT_NAME = "probabilities"
-CLASS_COUNT = 10
-IMAGE_SHAPE = (28, 28)
+IMAGE_SHAPE = (SIDE, SIDE)
 
 
 @dataclass(frozen=True)

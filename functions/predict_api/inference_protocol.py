@@ -26,7 +26,7 @@ from functions.predict_api.inference_schemas import (
     TensorMetadata,
 )
 from functions.predict_api.payloads import MAX_BODY_BYTES, read_body
-from functions.predict_api.service import Service
+from functions.predict_api.service import Service, service_of
 from functions.predict_api.tensors import decompress, read_inference, write_tensor
 
 SERVER_NAME = "lambda-digits"
@@ -48,12 +48,7 @@ class Message:
     document_length: str | None
 
 
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
-
-
-ServiceOf = Annotated[Service, Depends(_service)]
+ServiceOf = Annotated[Service, Depends(service_of)]
 
 
 async def _caller(request: Request, service: ServiceOf) -> str:

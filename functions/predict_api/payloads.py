@@ -9,7 +9,7 @@ import hashlib
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
+from digits.canonical import SIDE
 from digits.errors import BodyTooLargeError, FieldError, ImageError, MalformedRequestError, MediaTypeError
 from digits.images import DecodedImage, decode
 
@@ -26,7 +27,6 @@ MAX_BODY_BYTES = 4_500_000
 MAX_INSTANCES = 256
 IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/bmp", "image/webp", "image/tiff")
 MULTIPART_TYPE = "multipart/form-data"
-SIDE = 28
 # JSON within the limits above never has more of these; what has would cost far more memory than bytes.
 _MAX_JSON_CONTAINERS = 20_000
 _MAX_JSON_COMMAS = 400_000
@@ -74,6 +74,11 @@ class Body:
         """Whether the body should be a request document; without a content type it should."""
         return self.media_type in ("", "application/json")
 
+    @cached_property
+    def document(self) -> Any:
+        """The body as a JSON document, parsed once; raises MalformedRequestError as `parse_json` does."""
+        return parse_json(self.data)
+
 
 async def read_body(request: Request) -> Body:
     """Read a body, up to the limit.
@@ -99,7 +104,7 @@ def envelope_token(body: Body) -> str | None:
     if not body.is_json:
         return None
     try:
-        document = parse_json(body.data)
+        document = body.document
     except MalformedRequestError:
         return None
     token = document.get("token") if isinstance(document, dict) else None
@@ -113,7 +118,7 @@ async def read_payload(body: Body) -> Payload:
         RequestError: the body as a whole cannot be used.
     """
     if body.is_json:
-        return _payload_of(parse_json(body.data))
+        return _payload_of(body.document)
     if body.media_type.startswith("image/"):  # what it really is shows in the file
         return Payload((partial(_picture_file, body.data),), several=False)
     if body.media_type == MULTIPART_TYPE:

@@ -21,7 +21,7 @@ from functions.predict_api.schemas import (
     Predictions,
     Problem,
 )
-from functions.predict_api.service import Service
+from functions.predict_api.service import Service, service_of
 from functions.predict_api.timing import ServerTiming
 
 logger = logging.getLogger(__name__)
@@ -34,18 +34,13 @@ async def _admit(request: Request) -> tuple[str, Body]:
     Returns:
         The token's name, and the body.
     """
-    service = _service(request)
+    service = service_of(request)
     token = header_token(request)
     if token is not None or not Body(b"", request.headers.get("content-type", "")).is_json:
         caller = await service.run(service.authenticate, token)
         return caller, await read_body(request)
     body = await read_body(request)
     return await service.run(service.authenticate, envelope_token(body)), body
-
-
-def _service(request: Request) -> Service:
-    service: Service = request.app.state.service
-    return service
 
 
 @router.get("/health", tags=["service"], summary="Is the process up?")
@@ -57,7 +52,7 @@ async def health() -> Health:
 @router.get("/v1/model", tags=["service"], summary="Which model answers?", responses=problems.documented(503))
 async def model(request: Request) -> ModelSummary:
     """Describe the live model: how it was trained and how good it is."""
-    service = _service(request)
+    service = service_of(request)
     manifest = (await service.run(service.model)).manifest
     return ModelSummary(
         version=manifest.version,
@@ -97,7 +92,7 @@ async def predict_digits(
     One picture is answered by its prediction. `instances`, or several files in a form, are answered by
     `predictions` in the same order, where a picture that cannot be read has a problem in its place.
     """
-    service = _service(request)
+    service = service_of(request)
     caller, body = admitted
     payload = await read_payload(body)
     timing = ServerTiming()

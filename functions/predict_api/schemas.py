@@ -7,7 +7,8 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from functions.predict_api.payloads import IMAGE_TYPES, MAX_INSTANCES, MULTIPART_TYPE, SIDE
+from digits.canonical import SIDE
+from functions.predict_api.payloads import IMAGE_TYPES, MAX_INSTANCES, MULTIPART_TYPE
 
 
 class Health(BaseModel):

@@ -7,6 +7,8 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
+from fastapi import Request
+
 from digits import registry
 from digits.errors import AuthenticationError, NoModelError, NoTokensError
 from digits.registry import LoadedModel
@@ -78,3 +80,9 @@ class Service:
         if name is None:
             raise AuthenticationError("the token is not valid")
         return name
+
+
+def service_of(request: Request) -> Service:
+    """Return the service of the application that a request came to."""
+    service: Service = request.app.state.service
+    return service

@@ -1,10 +1,18 @@
-"""A store that cannot be reached."""
+"""A store that cannot be reached, and a server on this machine."""
 
 from __future__ import annotations
 
 import socket
+from collections.abc import Iterator
 
 import pytest
+
+from digits.bucket import Bucket
+from digits.store import S3Reader
+from functions.predict_api.app import create_app
+from functions.predict_api.settings import Settings
+from local.server import LocalServer
+from local.store import BUCKET, EmbeddedStore
 
 
 @pytest.fixture
@@ -20,3 +28,17 @@ def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> None:
         "DIGITS_BUCKET": "lambda-digits",
     }.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def allowed_origins() -> tuple[str, ...]:
+    """The origins that `server` allows."""
+    return ("*",)
+
+
+@pytest.fixture
+def server(published: Bucket, store: EmbeddedStore, allowed_origins: tuple[str, ...]) -> Iterator[LocalServer]:
+    """The API over HTTP, with a model and the events' token."""
+    reader = S3Reader(BUCKET, "us-east-1", store.environment()["AWS_ENDPOINT_URL_S3"], {})
+    with LocalServer(create_app(Settings(BUCKET, allowed_origins=allowed_origins), reader)) as running:
+        yield running

@@ -6,19 +6,14 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from digits.bucket import Bucket
-from digits.store import S3Reader
-from functions.predict_api.app import app_from_environment, create_app
-from functions.predict_api.settings import Settings
+from functions.predict_api.app import app_from_environment
 from local.lambda_invoke import EVENT_TOKEN
 from local.server import LocalServer
-from local.store import BUCKET, EmbeddedStore
 
 ROOT = Path(__file__).parents[2]
 DOCUMENT = (ROOT / "docs/api.md").read_text()
@@ -28,13 +23,6 @@ def commands() -> list[str]:
     """Return the indented commands of the page that run curl, continuation lines joined."""
     blocks = re.findall(r"(?:^    .+\n)+", DOCUMENT, re.MULTILINE)
     return [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in blocks if "curl" in block]
-
-
-@pytest.fixture
-def server(published: Bucket, store: EmbeddedStore) -> Iterator[LocalServer]:
-    reader = S3Reader(BUCKET, "us-east-1", store.environment()["AWS_ENDPOINT_URL_S3"], {})
-    with LocalServer(create_app(Settings(BUCKET), reader)) as running:
-        yield running
 
 
 def test_there_are_commands() -> None:

@@ -3,34 +3,16 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
 import pytest
 
-from digits.bucket import Bucket
-from digits.store import S3Reader
-from functions.predict_api.app import create_app
-from functions.predict_api.settings import Settings
 from local import __main__ as local_command
 from local.api_test import text_art
 from local.lambda_invoke import EVENT_TOKEN
 from local.server import LocalServer
-from local.store import BUCKET, EmbeddedStore
 from tests import events
-
-
-@pytest.fixture
-def allowed_origins() -> tuple[str, ...]:
-    return ("*",)
-
-
-@pytest.fixture
-def server(published: Bucket, store: EmbeddedStore, allowed_origins: tuple[str, ...]) -> Iterator[LocalServer]:
-    reader = S3Reader(BUCKET, "us-east-1", store.environment()["AWS_ENDPOINT_URL_S3"], {})
-    with LocalServer(create_app(Settings(BUCKET, allowed_origins=allowed_origins), reader)) as running:
-        yield running
 
 
 def api_test(server: LocalServer, token: str = EVENT_TOKEN, image: Path = events.DIGITS / "7.png") -> int:
