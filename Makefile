@@ -63,6 +63,10 @@ test-docker: setup build  ## run the tests that need a Docker engine
 bench-robustness: setup  ## how well the last trained model reads digits as they are in the field
 	@python -m benchmarks.robustness
 
+.PHONY: bench-training
+bench-training: setup  ## how fast each recipe is, and how good its models are: about an hour
+	@python -m benchmarks.training
+
 .PHONY: check
 check: setup  ## lint, types, template
 	@ruff check .

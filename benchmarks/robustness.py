@@ -1,7 +1,4 @@
-"""The robustness table: how much accuracy survives what happens to digits in the field.
-
-Measured on the frozen holdout through the same function as every request; the test digits take no part.
-"""
+"""The robustness table on the whole holdout, with what the canonical form costs; the test digits take no part."""
 
 from __future__ import annotations
 
@@ -11,80 +8,21 @@ import os
 import statistics
 import sys
 import time
-import zlib
-from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
 from pathlib import Path
 
-import numpy as np
-
-from digits.canonical import SIDE, canonicalize
+from digits.canonical import canonicalize
 from digits.classifier import Classifier
 from digits.errors import DigitsError, UnreadableDigitError
+from digits.manifest import RobustnessRow
 from digits.registry import MODEL_FILE
 from training import dataset
-from training.artifacts import OUTPUT, latest_folder, read_folder
+from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
 from training.dataset import Part
-from training.robustness import ROWS, Row
+from training.distortions import ROWS
+from training.robustness import CLEAN, field_digits, measure_rows, met, picture, points
 
-REFUSED_CLEAN = 0.001
-REFUSED = 0.01
-
-
-@dataclass(frozen=True)
-class Result:
-    """What was measured for a row.
-
-    Attributes:
-        row: its name.
-        accuracy: the share of right answers; a refusal is none.
-        difference_points: accuracy against the clean digits, in points.
-        aim_points: the most that it may be below them.
-        refused: the share of each verdict.
-        milliseconds: the median time of bringing an image into canonical form.
-        met: whether accuracy and refusals are within the aim.
-    """
-
-    row: str
-    accuracy: float
-    difference_points: float
-    aim_points: float
-    refused: dict[str, float]
-    milliseconds: float
-    met: bool
-
-
-def measure(classifier: Classifier, part: Part) -> Iterator[Result]:
-    """Measure one row after the other; every run distorts every digit in the same way."""
-    clean: float | None = None
-    for name, row in ROWS.items():
-        accuracy, refused, milliseconds = _measure_row(classifier, part, name, row)
-        clean = accuracy if clean is None else clean
-        difference = 100 * (accuracy - clean)
-        limit = REFUSED_CLEAN if name == "clean" else REFUSED
-        met = round(difference, 6) >= -row.aim_points and sum(refused.values()) <= limit
-        yield Result(name, accuracy, difference, row.aim_points, refused, milliseconds, met)
-
-
-def _measure_row(classifier: Classifier, part: Part, name: str, row: Row) -> tuple[float, dict[str, float], float]:
-    """Return accuracy, refused shares and median milliseconds."""
-    images = np.zeros((len(part), SIDE, SIDE), np.uint8)
-    readable = np.ones(len(part), bool)
-    verdicts: Counter[str] = Counter()
-    seconds = []
-    for index, image in enumerate(part.images):
-        picture = row.distort(image, np.random.default_rng((zlib.crc32(name.encode()), index)))
-        start = time.perf_counter()
-        try:
-            images[index] = canonicalize(picture).pixels
-        except UnreadableDigitError as error:
-            readable[index] = False
-            verdicts[error.verdict] += 1
-        seconds.append(time.perf_counter() - start)
-    right = (classifier.predict(images).argmax(axis=1) == part.labels) & readable
-    refused = {verdict: count / len(part) for verdict, count in sorted(verdicts.items())}
-    return float(right.mean()), refused, 1000 * statistics.median(seconds)
+_TIMED = 100
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -98,17 +36,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    holdout = found.holdout
-    part = Part(holdout.images[: options.count], holdout.labels[: options.count])
-    print(f"model {manifest.version}, {len(part):,} holdout digits of {found.name} from {found.source}")
-    print(f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'ms':>6}  verdict")
-    results = []
-    for result in measure(classifier, part):
-        results.append(result)
-        print(_line(result), flush=True)
-    print(f"{sum(result.met for result in results)} of {len(results)} rows meet their aim")
+    part = found.holdout.first(options.count)
+    print(f"model {manifest.version}, {len(part):,} holdout digits of {found.name} from {found.source}", flush=True)
+    rows = field_digits(part, OUTPUT / FIELD_FOLDER)
+    table = measure_rows(classifier, rows, part.labels, manifest.acceptance_threshold)
+    clean = next(row for row in table.rows if row.name == CLEAN)
+    print(f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'calibration':>12} {'ms':>6}  verdict")
+    for row in table.rows:
+        print(_line(row, clean, _milliseconds(part, row.name)))
+    print(f"{sum(met(row, clean) for row in table.rows)} of {len(table.rows)} rows meet their aim")
+    print(f"all rows together: calibration error {table.expected_calibration_error:.2%}")
     if options.json:
-        document = {"model": manifest.version, "digits": len(part), "rows": [asdict(result) for result in results]}
+        document = {"model": manifest.version, **table.model_dump(mode="json")}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0
 
@@ -122,11 +61,26 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _line(result: Result) -> str:
-    verdicts = ", ".join(f"{verdict} {share:.2%}" for verdict, share in result.refused.items())
+def _milliseconds(part: Part, name: str) -> float:
+    """Return the median time of bringing a picture of this row into canonical form."""
+    seconds = []
+    for index in range(min(_TIMED, len(part))):
+        pixels = picture(part.images[index], name, index)
+        start = time.perf_counter()
+        try:
+            canonicalize(pixels)
+        except UnreadableDigitError:
+            continue
+        seconds.append(time.perf_counter() - start)
+    return 1000 * statistics.median(seconds or [float("nan")])
+
+
+def _line(row: RobustnessRow, clean: RobustnessRow, milliseconds: float) -> str:
+    verdicts = ", ".join(f"{verdict} {share:.2%}" for verdict, share in row.refused.items())
     return (
-        f"{result.row:24} {result.accuracy:8.2%} {result.difference_points:+7.2f} {-result.aim_points:5.1f} "
-        f"{sum(result.refused.values()):8.2%} {result.milliseconds:6.2f}  {'met' if result.met else 'missed'}"
+        f"{row.name:24} {row.accuracy:8.2%} {points(row, clean):+7.2f} {-ROWS[row.name].aim_points:5.1f} "
+        f"{sum(row.refused.values()):8.2%} {row.expected_calibration_error:12.2%} {milliseconds:6.2f}  "
+        + ("met" if met(row, clean) else "missed")
         + (f" ({verdicts})" if verdicts else "")
     )
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import json
 import logging
+import math
 import os
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from digits.bucket import Bucket
@@ -14,7 +17,8 @@ from digits.canonical import canonicalize
 from digits.errors import CorruptModelError, DigitsError, ImageError
 from digits.images import decode
 from digits.registry import MODEL_FILE, Registry, sha256
-from training.artifacts import OUTPUT, latest_folder, read_folder
+from training.artifacts import OUTPUT, REPORT_FOLDER, fetch_report, latest_folder, read_folder
+from training.quiet import quiet_libraries
 
 _EPILOG = """\
 environment:
@@ -59,10 +63,23 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     train = commands.add_parser("train", help="train a model into a folder", description=train_command.__doc__)
-    train.add_argument("--recipe", default="default", help="'default' (small and fast) or 'reference' (as published)")
+    train.add_argument(
+        "--recipe",
+        default="default",
+        help="'default', 'quick' (seconds), 'best' (minutes) or 'reference' (as published)",
+    )
     train.add_argument("--data", metavar="PATH", help="MNIST as an npz file or a folder of IDX files, or 'embedded'")
     train.add_argument("--seed", type=int, default=1, help="of every random number (default: 1)")
     train.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="(default: artifacts)")
+    train.add_argument(
+        "--extra", type=Path, metavar="PATH", help="more labelled digits: a folder of 7/….png or 7_….png, or an npz"
+    )
+    train.add_argument(
+        "--time-limit",
+        type=_seconds,
+        metavar="SECONDS",
+        help="train no longer than this, at a schedule that fits; evaluation and export come after it",
+    )
     train.set_defaults(command=train_command)
 
     publish = commands.add_parser(
@@ -78,16 +95,27 @@ def _parser() -> argparse.ArgumentParser:
     )
     test.set_defaults(command=test_command)
 
+    report = commands.add_parser("report", help="fetch a version's report", description=report_command.__doc__)
+    report.add_argument("version", metavar="VERSION", nargs="?", help="(default: the newest in artifacts)")
+    report.add_argument("--json", action="store_true", help="print all figures as JSON instead")
+    report.set_defaults(command=report_command)
+
     models = commands.add_parser("models", help="list the published models", description=models_command.__doc__)
     models.set_defaults(command=models_command)
     return parser
 
 
 def train_command(options: argparse.Namespace) -> int:
-    """Train a model, measure it on the test digits, export it, and write it with its manifest to a folder."""
+    """Train a model, measure it on the test digits, export it, and write it with manifest and report to a folder.
+
+    SIGINT (Ctrl-C) and SIGTERM end the training early: the best weights so far are evaluated and exported. A
+    second one leaves nothing.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow takes seconds to import, which the other commands need not wait for.
-    from training import dataset, job, recipes
+    with quiet_libraries():
+        from training import dataset, extra, fit, job, recipes
+        from training.progress import ProgressLine
 
     recipe = recipes.find_recipe(options.recipe)
     bucket = Bucket(os.environ["DIGITS_BUCKET"]) if os.environ.get("DIGITS_BUCKET") else None
@@ -98,8 +126,14 @@ def train_command(options: argparse.Namespace) -> int:
     )
     if found.name != "mnist":
         print("data: this is a small part of MNIST; name the whole with --data or DIGITS_MNIST for a better model")
+    if options.extra:
+        found = extra.add_extra(found, options.extra, say=print)
     print(f"recipe: {recipe.name}: {recipe.summary}", flush=True)
-    folder = job.run(recipe, found, options.seed, options.output, say=print)
+    say = partial(print, flush=True)
+    stop = fit.StopRequest(options.time_limit)
+    with stop.on_signals(say):
+        progress = ProgressLine(sys.stdout)
+        folder = job.run(recipe, found, options.seed, options.output, say=say, stop=stop, progress=progress)
     print(f"written to {folder}")
     return 0
 
@@ -132,6 +166,19 @@ def test_command(options: argparse.Namespace) -> int:
     return status
 
 
+def report_command(options: argparse.Namespace) -> int:
+    """Name and sum up the report of a version: of one trained here, or else of a published one, which is fetched."""
+    from training.report import METRICS, PAGE, summary
+
+    version = options.version or latest_folder(OUTPUT).name
+    folder = OUTPUT / version / REPORT_FOLDER
+    if not (folder / PAGE).is_file():
+        fetch_report(_registry(), version, folder)
+    metrics = (folder / METRICS).read_text(encoding="utf-8")
+    print(metrics if options.json else f"{summary(json.loads(metrics))}\nreport             {folder / PAGE}")
+    return 0
+
+
 def models_command(_: argparse.Namespace) -> int:
     """List the published models, oldest first, with their accuracy; * marks the current one."""
     registry = _registry()
@@ -152,6 +199,13 @@ def models_command(_: argparse.Namespace) -> int:
     if not versions:
         print("  none")
     return 0
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise ValueError(text)
+    return seconds
 
 
 def _registry() -> Registry:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from digits.errors import DataError
 from digits.manifest import Manifest
-from digits.registry import MANIFEST_FILE
+from digits.registry import MANIFEST_FILE, Registry
 
 OUTPUT = Path("artifacts")
+REPORT_FOLDER = "report"  # within a version's folder
+FIELD_FOLDER = "field-digits"  # beside the versions: distorted digits, kept from run to run
 
 
 def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
@@ -35,3 +38,21 @@ def latest_folder(output: Path) -> Path:
     if not folders:
         raise DataError(f"{output} holds no trained model: train one first")
     return folders[-1]
+
+
+def fetch_report(registry: Registry, version: str, folder: Path) -> None:
+    """Write the report of a published version into a folder.
+
+    Raises:
+        UnknownVersionError: the version is not published.
+        DataError: it has no report, as the first release made none.
+        CorruptModelError: a file of it is not what the manifest says.
+    """
+    manifest = registry.manifest(version)
+    names = [name for name in manifest.files if re.fullmatch(rf"{REPORT_FOLDER}/\w+\.(html|json|png)", name)]
+    if not names:
+        raise DataError(f"{version} was published without a report")
+    files = {name: registry.file(manifest, name) for name in names}
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, data in files.items():
+        (folder / Path(name).name).write_bytes(data)

@@ -25,6 +25,7 @@ from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 from urllib.request import urlopen
 
 import numpy as np
@@ -32,6 +33,7 @@ from numpy.typing import NDArray
 
 from digits.bucket import Bucket
 from digits.errors import DataError, ObjectNotFoundError
+from digits.manifest import ExtraRecord
 
 BUCKET_KEY = "datasets/mnist.npz"
 EMBEDDED = "embedded"  # instead of a path: the subset, without looking further
@@ -83,6 +85,10 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
+    def first(self, count: int | None) -> Part:
+        """Return the first so many digits, or all where there are fewer or no number is given."""
+        return Part(self.images[:count], self.labels[:count])
+
     def sha256(self) -> str:
         """Return the digest of images, then labels."""
         return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
@@ -97,6 +103,7 @@ class Dataset:
     training: Part
     holdout: Part
     test: Part
+    extra: ExtraRecord | None = None
 
     def sha256(self) -> str:
         """Return the digest of the three parts' digests."""
@@ -184,12 +191,22 @@ def _idx_bytes(array: NDArray[np.uint8]) -> bytes:
 
 
 def _read_npz(data: bytes, source: str) -> list[NDArray[np.uint8]]:
+    arrays = read_arrays(data, source)
+    missing = [name for name in _PARTS if name not in arrays]
+    if missing:
+        raise DataError(f"{source} has no array {', '.join(missing)}")
+    return [arrays[name] for name in _PARTS]
+
+
+def read_arrays(data: bytes, source: str) -> dict[str, NDArray[Any]]:
+    """Return the arrays of an npz file, by name.
+
+    Raises:
+        DataError: the bytes are no such file; pickled objects are refused.
+    """
     try:
         with np.load(BytesIO(data), allow_pickle=False) as arrays:
-            missing = [name for name in _PARTS if name not in arrays]
-            if missing:
-                raise DataError(f"{source} has no array {', '.join(missing)}")
-            return [arrays[name] for name in _PARTS]
+            return dict(arrays)
     except _UNREADABLE as error:
         raise DataError(f"{source} is no readable npz file") from error
 

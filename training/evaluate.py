@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import softmax
 
 from digits.manifest import Metrics
 
@@ -22,14 +26,13 @@ def measure(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Me
         labels: uint8 (n,), with at least one digit of each class.
     """
     right = probabilities.argmax(axis=1) == labels
-    of_label = np.maximum(probabilities[np.arange(len(labels)), labels].astype(np.float64), 1e-12)
     return Metrics(
         count=len(labels),
         accuracy=float(right.mean()),
         accuracy_interval=wilson_interval(int(right.sum()), len(labels)),
         class_accuracy=[float(right[labels == digit].mean()) for digit in range(10)],
-        negative_log_likelihood=float(-np.log(of_label).mean()),
-        expected_calibration_error=_calibration_error(probabilities.max(axis=1), right),
+        negative_log_likelihood=negative_log_likelihood(probabilities, labels),
+        expected_calibration_error=calibration_error(probabilities, labels),
     )
 
 
@@ -55,7 +58,48 @@ def acceptance_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.
     return float(sorted_confidence[usable[-1]]) if len(usable) else None
 
 
-def _calibration_error(confidence: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
+def negative_log_likelihood(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> float:
+    """Return the mean of what the right answers' probabilities cost, in nats; each counts as 1e-12 at least."""
+    of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
+    return float(-np.log(np.maximum(of_label, 1e-12)).mean())
+
+
+def calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float:
+    """Return the expected calibration error over 15 equal bins of confidence (Guo et al., 2017)."""
+    return sum(abs(step.confidence - step.accuracy) * step.share for step in reliability(probabilities, labels))
+
+
+@dataclass(frozen=True)
+class ReliabilityBin:
+    """The answers of about the same confidence: their mean confidence, accuracy, and share of all answers."""
+
+    confidence: float
+    accuracy: float
+    share: float
+
+
+def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> list[ReliabilityBin]:
+    """Return the bins that have answers, least confidence first."""
+    confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(float(confidence[bins == index].sum() - right[bins == index].sum())) for index in range(_BINS)]
-    return sum(gaps) / len(right)
+    return [
+        ReliabilityBin(float(confidence[inside].mean()), float(right[inside].mean()), float(inside.mean()))
+        for inside in (bins == index for index in range(_BINS))
+        if inside.any()
+    ]
+
+
+def fit_temperature(probabilities: Sequence[NDArray[np.float32]], labels: Sequence[NDArray[np.uint8]]) -> float:
+    """Return what logits should be divided by, so that confidence is the share of right answers (Guo et al., 2017).
+
+    Args:
+        probabilities: of several sets of digits, which count the same, whatever their sizes.
+        labels: of the same digits.
+    """
+    logits = [np.log(np.maximum(each.astype(np.float64), 1e-30)) for each in probabilities]
+
+    def cost(log_temperature: float) -> float:
+        cooled = [softmax(each / math.exp(log_temperature), axis=1) for each in logits]
+        return sum(negative_log_likelihood(*pair) for pair in zip(cooled, labels, strict=True))
+
+    return math.exp(minimize_scalar(cost, bounds=(math.log(0.05), math.log(20)), method="bounded").x)

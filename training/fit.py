@@ -2,84 +2,232 @@
 
 from __future__ import annotations
 
-import math
-import sys
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from types import FrameType
 
 import keras
+import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from digits.classifier import CLASS_COUNT
+from training.augment import augment
 from training.dataset import Part
-from training.recipes import Recipe
+from training.recipes import OUTPUT_NAME, Recipe
 
 _EVALUATION_BATCH = 1_000
 
 
-def fit(recipe: Recipe, training: Part, holdout: Part, seed: int) -> keras.Model:
-    """Train a network from scratch.
+class StopRequest:
+    """Tells a training run to end: when its time is over, or when somebody asked for it."""
 
-    Progress goes to standard output: a bar on a terminal, a line an epoch elsewhere.
+    def __init__(self, limit_seconds: float | None = None) -> None:
+        """Take the longest time that training may last, from `start` on."""
+        self.limit_seconds = limit_seconds
+        self.reason: str | None = None
+        self._started = time.monotonic()
+
+    def start(self) -> None:
+        """Let the time begin."""
+        self._started = time.monotonic()
+
+    def elapsed_share(self) -> float:
+        """Return how much of the time is over, 1 and more where training must end; 0 without a limit."""
+        elapsed = (time.monotonic() - self._started) / self.limit_seconds if self.limit_seconds else 0.0
+        if elapsed >= 1 and self.reason is None:
+            self.reason = f"the time limit of {self.limit_seconds:g} seconds"
+        return elapsed
+
+    @contextmanager
+    def on_signals(self, say: Callable[[str], None]) -> Iterator[None]:
+        """Let the first SIGINT or SIGTERM ask for the end of training, and a second one end everything."""
+
+        def ask(number: int, _: FrameType | None) -> None:
+            if self.reason is not None:
+                raise KeyboardInterrupt
+            self.reason = signal.Signals(number).name
+            say(f"{self.reason}: training ends with the best weights so far; once more to leave nothing")
+
+        before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """What was seen at the end of an epoch; the last one may have been cut short.
+
+    Attributes:
+        loss: mean over the epoch's steps, of digits as they were augmented.
+        seconds: since training began, this epoch's evaluation on the holdout included.
+    """
+
+    loss: float
+    training_accuracy: float
+    holdout_accuracy: float
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Fitted:
+    """A trained network, and how it came to be.
+
+    Attributes:
+        epochs: as far as training came.
+        chosen_epoch: the epoch whose weights these are, from 1.
+        stopped_by: what ended training early.
+    """
+
+    network: keras.Model
+    epochs: list[Epoch]
+    chosen_epoch: int
+    stopped_by: str | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come.
+
+    Attributes:
+        epoch: from 1.
+        step: within the epoch, from 1.
+        loss: mean over the epoch's steps so far.
+        holdout_accuracy: when it was last measured, at the end of an epoch; None before that.
+        epoch_ended: whether it has just been measured.
+        seconds_left: as the steps so far went.
+    """
+
+    epoch: int
+    epochs: int
+    step: int
+    steps: int
+    loss: float
+    holdout_accuracy: float | None
+    epoch_ended: bool
+    seconds_left: float
+
+
+def fit(
+    recipe: Recipe,
+    training: Part,
+    holdout: Part,
+    seed: int,
+    *,
+    stop: StopRequest,
+    progress: Callable[[Progress], None],
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Fitted:
+    """Train a network from scratch; a run that is stopped keeps the weights that did best on the holdout.
+
+    One seed gives the same weights, bit for bit, on the same machine; a time limit that is reached, or
+    another number of threads, does not.
+
+    Args:
+        progress: is told about every step.
+        callbacks: what else should see every step.
     """
     keras.utils.set_random_seed(seed)
-    epochs = recipe.epochs_for(len(training))
-    batches = _batches(recipe, training, seed)
+    stop.start()
     network = recipe.network()
     network.compile(
-        optimizer=recipe.optimizer(epochs * len(batches)),
+        optimizer=recipe.optimizer(),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
+        jit_compile=False,  # XLA was not faster on any CPU that was tried
     )
+    course = _Course(recipe, holdout, stop, progress)
     network.fit(
-        batches,
-        epochs=epochs,
+        _batches(recipe, training, seed),
+        epochs=recipe.epochs_for(len(training)),
+        steps_per_epoch=recipe.steps_for(len(training)),
         shuffle=False,  # the batches are shuffled already
-        validation_data=(holdout.images, _one_hot(holdout)),
-        validation_batch_size=_EVALUATION_BATCH,
-        verbose=1 if sys.stdout.isatty() else 2,
+        callbacks=[course, *callbacks],
+        verbose=0,
     )
-    return network
+    return Fitted(network, course.epochs, course.chosen_epoch, stop.reason)
+
+
+def probabilities(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return what the network answers, float32 (n, 10), to uint8 images (n, 28, 28)."""
+    return np.asarray(network.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)[OUTPUT_NAME])
+
+
+class _Course(keras.callbacks.Callback):
+    """Sets the learning rate, watches the time, measures on the holdout and keeps the best weights."""
+
+    def __init__(self, recipe: Recipe, holdout: Part, stop: StopRequest, progress: Callable[[Progress], None]) -> None:
+        super().__init__()
+        self.epochs: list[Epoch] = []
+        self.chosen_epoch = 0
+        self._recipe, self._holdout, self._stop, self._progress = recipe, holdout, stop, progress
+        self._best: list[NDArray[np.float32]] = []
+        self._steps_done = 0
+        self._started = time.monotonic()
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Set the learning rate for this step."""
+        self.model.optimizer.learning_rate = self._recipe.learning_rate(self._share(batch))
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
+        """Tell how far training is, and end it where it should."""
+        self._tell(len(self.epochs) + 1, batch + 1, (logs or {})["loss"], self._share(batch + 1))
+        self._steps_done = batch + 1
+        self.model.stop_training = self._stop.reason is not None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
+        """Measure on the holdout."""
+        logs = logs or {}
+        answers = probabilities(self.model, self._holdout.images).argmax(axis=1)
+        accuracy = float((answers == self._holdout.labels).mean())
+        if accuracy >= max((seen.holdout_accuracy for seen in self.epochs), default=0.0):
+            self._best, self.chosen_epoch = self.model.get_weights(), epoch + 1
+        self.epochs.append(Epoch(logs["loss"], logs["accuracy"], accuracy, time.monotonic() - self._started))
+        self._tell(epoch + 1, self._steps_done, logs["loss"], self._share(0), ended=True)
+
+    def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Go back to the best weights where training could not end as it was meant to."""
+        if self._stop.reason is None:
+            self.chosen_epoch = len(self.epochs)
+        elif self.chosen_epoch < len(self.epochs):
+            self.model.set_weights(self._best)
+
+    def _tell(self, epoch: int, step: int, loss: float, share: float, ended: bool = False) -> None:
+        self._progress(
+            Progress(
+                epoch=epoch,
+                epochs=self.params["epochs"],
+                step=step,
+                steps=self.params["steps"],
+                loss=loss,
+                holdout_accuracy=self.epochs[-1].holdout_accuracy if self.epochs else None,
+                epoch_ended=ended,
+                seconds_left=(time.monotonic() - self._started) * (1 - share) / share,
+            )
+        )
+
+    def _share(self, steps: int) -> float:
+        """Return how much of the training is done; where time is short, of the time that there is."""
+        done = (len(self.epochs) + steps / self.params["steps"]) / self.params["epochs"]
+        return min(1.0, max(done, self._stop.elapsed_share()))
 
 
 def _batches(recipe: Recipe, training: Part, seed: int) -> tf.data.Dataset:
-    digits = tf.data.Dataset.from_tensor_slices((training.images, _one_hot(training)))
-    batches = digits.shuffle(len(training), seed=seed).batch(recipe.batch_size)
-    if recipe.shift_pixels:
-        batches = batches.map(
-            lambda images, targets: (_moved(images, recipe, seed), targets),
-            num_parallel_calls=tf.data.AUTOTUNE,
-            deterministic=True,
-        )
-    return batches.prefetch(tf.data.AUTOTUNE)
+    """Return batches without end: uint8 (batch, 28, 28) and targets, float32 (batch, 10)."""
+    images, targets = tf.constant(training.images), tf.one_hot(training.labels, CLASS_COUNT)
 
+    def batch(number: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        chosen = tf.cast(tf.gather(images, indices), tf.float32)
+        if recipe.augmentation is not None:
+            chosen = augment(chosen, recipe.augmentation, tf.stack([seed, tf.cast(number, tf.int32)]))
+        return tf.cast(tf.round(chosen), tf.uint8), tf.gather(targets, indices)
 
-def _one_hot(part: Part) -> tf.Tensor:
-    return tf.one_hot(part.labels, CLASS_COUNT)
-
-
-def _moved(images: tf.Tensor, recipe: Recipe, seed: int) -> tf.Tensor:
-    """Turn, scale and shift each image of a uint8 batch by random amounts of its own, dark where nothing was."""
-    count, side = tf.shape(images)[0], images.shape[1]
-
-    def random(limit: float) -> tf.Tensor:
-        return tf.random.uniform([2, count], -limit, limit, seed=seed)
-
-    angle = random(recipe.turn_degrees * math.pi / 180)[0]
-    scale = 1 + random(recipe.scale_share)
-    # Of each output pixel, where in the input it comes from, seen from the middle.
-    cosines, sines = tf.cos(angle) / scale, tf.sin(angle) / scale
-    rows = [cosines[0], -sines[0], sines[1], cosines[1]]
-    middle = (side - 1) / 2
-    shift = random(recipe.shift_pixels) + middle
-    from_left = shift[0] - middle * (rows[0] + rows[1])
-    from_top = shift[1] - middle * (rows[2] + rows[3])
-    none = tf.zeros_like(angle)
-    transforms = tf.stack([rows[0], rows[1], from_left, rows[2], rows[3], from_top, none, none], axis=1)
-    moved = tf.raw_ops.ImageProjectiveTransformV3(
-        images=images[..., None],
-        transforms=transforms,
-        output_shape=[side, side],
-        interpolation="BILINEAR",
-        fill_mode="CONSTANT",
-        fill_value=0.0,
-    )
-    return moved[..., 0]
+    order = tf.data.Dataset.range(len(training)).shuffle(len(training), seed=seed)
+    epochs = order.batch(recipe.batch_size, drop_remainder=True).repeat()
+    return epochs.enumerate().map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

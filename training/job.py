@@ -6,36 +6,92 @@ import shutil
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+import keras
+
 from digits import canonical, registry
 from digits.classifier import CLASS_COUNT, Classifier
 from digits.errors import ConfigurationError
-from digits.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, Tensor
+from digits.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, Tensor, TrainingRecord
 from digits.registry import MANIFEST_FILE, MODEL_FILE
-from training import recipes
+from training import recipes, report
+from training.artifacts import FIELD_FOLDER, REPORT_FOLDER
 from training.dataset import Dataset
-from training.evaluate import acceptance_threshold, measure
-from training.export import check_parity, make_goldens, to_litert
-from training.fit import fit
+from training.evaluate import acceptance_threshold, fit_temperature, measure
+from training.export import check_parity, compare, divide_logits, make_goldens, to_litert
+from training.fit import Fitted, Progress, StopRequest, fit, probabilities
 from training.recipes import Recipe
+from training.robustness import FieldDigits, field_digits, measure_rows, pooled
 
 KERAS_FILE = "model.keras"
+FIELD_DIGITS = 500  # of the holdout and of the test digits, in each row of the robustness table
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy")
 
 
-def run(recipe: Recipe, dataset: Dataset, seed: int, output: Path, say: Callable[[str], None]) -> Path:
-    """Train, export, prove and describe one version; nothing is left behind where that fails.
+@dataclass(frozen=True)
+class Made:
+    """A trained, calibrated and exported model.
+
+    Attributes:
+        temperature: what the logits were divided by.
+        wall_seconds: from the arrays in memory to the exported model.
+    """
+
+    fitted: Fitted
+    temperature: float
+    model: bytes
+    wall_seconds: float
+
+
+def make(
+    recipe: Recipe,
+    dataset: Dataset,
+    field: FieldDigits,
+    seed: int,
+    *,
+    stop: StopRequest,
+    progress: Callable[[Progress], None],
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> Made:
+    """Train, calibrate and export.
+
+    Args:
+        field: the first digits of the holdout as the field has them: they count as much as clean ones
+            when confidence is fitted.
+    """
+    started = time.monotonic()
+    fitted = fit(recipe, dataset.training, dataset.holdout, seed, stop=stop, progress=progress, callbacks=callbacks)
+    parts = [dataset.holdout, pooled(field, dataset.holdout.labels[:FIELD_DIGITS])]
+    answers = [probabilities(fitted.network, part.images) for part in parts]
+    temperature = fit_temperature(answers, [part.labels for part in parts])
+    divide_logits(fitted.network, temperature)
+    return Made(fitted, temperature, to_litert(fitted.network), time.monotonic() - started)
+
+
+def run(
+    recipe: Recipe,
+    dataset: Dataset,
+    seed: int,
+    output: Path,
+    *,
+    say: Callable[[str], None],
+    stop: StopRequest | None = None,
+    progress: Callable[[Progress], None] = lambda _: None,
+) -> Path:
+    """Train, export, prove, describe and report on one version; nothing is left behind where that fails.
 
     Args:
         output: the version's folder is made in here, named like the version.
-        say: takes one line of progress.
+        say: takes one line of what is going on.
+        stop: may end training early; all the rest is done then as well.
 
     Returns:
-        The version's folder: model.tflite, model.keras, manifest.json.
+        The version's folder: model.tflite, model.keras, report/, manifest.json.
 
     Raises:
         ConfigurationError: nothing can be written there.
@@ -47,32 +103,44 @@ def run(recipe: Recipe, dataset: Dataset, seed: int, output: Path, say: Callable
     except OSError as error:
         raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
-        manifest = _train(recipe, dataset, seed, partial, say)
+        say("robustness: distorting digits (once for a data set, about a minute)")
+        field = field_digits(dataset.holdout.first(FIELD_DIGITS), output / FIELD_FOLDER)
+        made = make(recipe, dataset, field, seed, stop=stop or StopRequest(), progress=progress)
+        test_field = field_digits(dataset.test.first(FIELD_DIGITS), output / FIELD_FOLDER)
+        manifest = _evaluate(recipe, dataset, (field, test_field), seed, made, folder=partial, say=say)
         (partial / MANIFEST_FILE).write_bytes(manifest.to_json())
         return partial.rename(output / manifest.version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
-def _train(recipe: Recipe, dataset: Dataset, seed: int, folder: Path, say: Callable[[str], None]) -> Manifest:
-    started = time.monotonic()
-    network = fit(recipe, dataset.training, dataset.holdout, seed)
-    model = to_litert(network)
-    wall_seconds = time.monotonic() - started
-    (folder / MODEL_FILE).write_bytes(model)
+def _evaluate(
+    recipe: Recipe,
+    dataset: Dataset,
+    fields: tuple[FieldDigits, FieldDigits],
+    seed: int,
+    made: Made,
+    *,
+    folder: Path,
+    say: Callable[[str], None],
+) -> Manifest:
+    network = made.fitted.network
+    (folder / MODEL_FILE).write_bytes(made.model)
     network.save(folder / KERAS_FILE)
-    say(f"exported to LiteRT: {len(model):,} bytes, {network.count_params():,} parameters")
+    say(f"exported to LiteRT: {len(made.model):,} bytes, {network.count_params():,} parameters")
 
-    classifier = Classifier(model)
+    classifier = Classifier(made.model)
     difference = check_parity(network, classifier, dataset.test.images)
     say(f"LiteRT and Keras agree on all {len(dataset.test):,} test digits, probabilities within {difference:.1g}")
 
     on_holdout, on_test = (classifier.predict(part.images) for part in (dataset.holdout, dataset.test))
+    threshold = acceptance_threshold(on_holdout, dataset.holdout.labels)
+    field, test_field = fields
     created_at = datetime.now(UTC).replace(microsecond=0)
     manifest = Manifest(
-        version=registry.new_version(model, created_at),
+        version=registry.new_version(made.model, created_at),
         created_at=created_at,
-        files={path.name: _file_record(path) for path in sorted(folder.iterdir())},
+        files=_file_records(folder),
         input=Tensor(name=recipes.INPUT_NAME, dtype="uint8", shape=[-1, *recipes.IMAGE_SHAPE], minimum=0, maximum=255),
         output=Tensor(name=recipes.OUTPUT_NAME, dtype="float32", shape=[-1, CLASS_COUNT], minimum=0, maximum=1),
         classes=[str(digit) for digit in range(CLASS_COUNT)],
@@ -91,21 +159,45 @@ def _train(recipe: Recipe, dataset: Dataset, seed: int, folder: Path, say: Calla
             holdout_count=len(dataset.holdout),
             holdout_sha256=dataset.holdout.sha256(),
             test_count=len(dataset.test),
+            extra=dataset.extra,
         ),
         code_revision=_code_revision(),
         libraries=_library_versions(),
-        wall_seconds=round(wall_seconds, 1),
-        acceptance_threshold=acceptance_threshold(on_holdout, dataset.holdout.labels),
+        wall_seconds=round(made.wall_seconds, 1),
+        acceptance_threshold=threshold,
+        acceptance_coverage=None if threshold is None else float((on_holdout.max(axis=1) >= threshold).mean()),
+        temperature=made.temperature,
+        training=TrainingRecord(
+            epochs=len(made.fitted.epochs), chosen_epoch=made.fitted.chosen_epoch, stopped_by=made.fitted.stopped_by
+        ),
         holdout=measure(on_holdout, dataset.holdout.labels),
         test=measure(on_test, dataset.test.labels),
+        holdout_robustness=measure_rows(classifier, field, dataset.holdout.labels[:FIELD_DIGITS], threshold),
+        test_robustness=measure_rows(classifier, test_field, dataset.test.labels[:FIELD_DIGITS], threshold),
         goldens=make_goldens(classifier, dataset.holdout),
+    )
+    candidates = compare(network, made.model, dataset.holdout)
+    in_the_field = pooled(test_field, dataset.test.labels[:FIELD_DIGITS])
+    report.write(
+        folder / REPORT_FOLDER,
+        manifest,
+        epochs=made.fitted.epochs,
+        candidates=candidates,
+        test=dataset.test,
+        on_test=on_test,
+        in_the_field=(classifier.predict(in_the_field.images), in_the_field.labels),
     )
     low, high = manifest.test.accuracy_interval
     say(
         f"accuracy on the {manifest.test.count:,} test digits: {manifest.test.accuracy:.2%} "
         f"(95 % interval {low:.2%} to {high:.2%})"
     )
-    return manifest
+    return manifest.model_copy(update={"files": _file_records(folder)})
+
+
+def _file_records(folder: Path) -> dict[str, FileRecord]:
+    paths = sorted(path for path in folder.rglob("*") if path.is_file())
+    return {path.relative_to(folder).as_posix(): _file_record(path) for path in paths}
 
 
 def _file_record(path: Path) -> FileRecord:

@@ -81,7 +81,7 @@ def test_training_on_the_embedded_digits_is_better_than_96_percent(version: Vers
     assert manifest.test.count == 500
     assert manifest.dataset.name == "mnist-subset-5000"
     assert manifest.recipe.hyperparameters["epochs"] > 5
-    assert manifest.files.keys() == {"model.tflite", "model.keras"}
+    assert {"model.tflite", "model.keras"} <= manifest.files.keys()
     assert len(manifest.goldens) == 10
     low, high = manifest.test.accuracy_interval
     assert low < manifest.test.accuracy < high
@@ -102,7 +102,7 @@ def test_tokens_are_issued_listed_and_revoked(bucket: Bucket, capsys: Output) ->
 
 def test_an_unknown_recipe_is_told_with_the_known_ones(tmp_path: Path, capsys: Output, store: object) -> None:
     status = main(["train", "--recipe", "magic", "--data", "embedded", "--output", str(tmp_path / "out")])
-    assert_fails(capsys, status, "no recipe 'magic'; there are: default, reference")
+    assert_fails(capsys, status, "no recipe 'magic'; there are: best, default, quick, reference")
     assert not (tmp_path / "out").exists()
 
 
@@ -134,9 +134,10 @@ def test_a_failed_training_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.
     from training import job, recipes
     from training.dataset import load_subset
 
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
+    monkeypatch.setattr(job, "field_digits", lambda *_: {})
     monkeypatch.setattr(job, "fit", fail)
     with pytest.raises(KeyboardInterrupt):
         job.run(recipes.find_recipe("default"), load_subset(), 1, tmp_path, say=print)

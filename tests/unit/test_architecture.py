@@ -31,7 +31,7 @@ ALLOWED = {
     "functions": {"functions", "digits"},
     "training": {"training", "digits", "keras", "tensorflow"},
     "local": {"local", "functions", "digits", "training"},
-    "benchmarks": {"benchmarks", "local", "functions", "digits", "training"},
+    "benchmarks": {"benchmarks", "local", "functions", "digits", "training", "keras"},
 }
 WATCHED = {*PACKAGES, "keras", "tensorflow", "mlxtend", "tests"}
 LOCKS = [ROOT / "requirements/dev.txt", ROOT / "requirements/train.txt", ROOT / "requirements/uv.txt"]

@@ -18,7 +18,7 @@ from digits.manifest import Manifest
 from digits.registry import prove
 from tests import events
 from training.dataset import Part, load_subset
-from training.robustness import ROWS
+from training.distortions import ROWS
 
 type Pixels = NDArray[np.uint8]
 

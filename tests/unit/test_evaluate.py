@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from training.evaluate import acceptance_threshold, measure, wilson_interval
+from training.evaluate import acceptance_threshold, fit_temperature, measure, reliability, wilson_interval
 
 
 def answers(digits: list[int], confidence: list[float]) -> NDArray[np.float32]:
@@ -45,3 +45,31 @@ def test_a_threshold_takes_all_answers_of_its_confidence() -> None:
 
 def test_there_is_no_threshold_where_the_surest_answer_is_wrong() -> None:
     assert acceptance_threshold(answers([5, 0], [0.9, 0.8]), np.zeros(2, np.uint8)) is None
+
+
+def test_temperature_undoes_what_made_answers_too_sure() -> None:
+    generator = np.random.default_rng(1)
+    logits = generator.normal(0, 2, (20_000, 10))
+    honest = np.exp(logits) / np.exp(logits).sum(axis=1, keepdims=True)
+    labels = np.array([generator.choice(10, p=row) for row in honest], np.uint8)
+    too_sure = np.exp(3 * logits) / np.exp(3 * logits).sum(axis=1, keepdims=True)
+    temperature = fit_temperature([too_sure.astype(np.float32)], [labels])
+    assert temperature == pytest.approx(3, rel=0.03)
+
+
+def test_sets_of_digits_count_the_same_whatever_their_size() -> None:
+    generator = np.random.default_rng(2)
+    labels = np.zeros(4_000, np.uint8)
+    # One set is right as often as it says; the other, a hundred times as large, is never wrong.
+    honest = answers([0 if right else 1 for right in generator.random(40) < 0.8], [0.8] * 40)
+    never_wrong = answers([0] * 4_000, [0.8] * 4_000)
+    both = fit_temperature([honest, never_wrong], [labels[:40], labels])
+    alone = fit_temperature([np.concatenate([honest, never_wrong])], [np.zeros(4_040, np.uint8)])
+    assert alone < both < 1
+
+
+def test_reliability_tells_confidence_accuracy_and_share_of_each_bin() -> None:
+    labels = np.zeros(4, np.uint8)
+    low, high = reliability(answers([0, 1, 0, 0], [0.5, 0.5, 0.95, 0.99]), labels)
+    assert [low.confidence, low.accuracy, low.share] == pytest.approx([0.5, 0.5, 0.5])
+    assert [high.confidence, high.accuracy, high.share] == pytest.approx([0.97, 1.0, 0.5])

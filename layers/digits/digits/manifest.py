@@ -49,6 +49,24 @@ class RecipeRecord(_Record):
     seed: int
 
 
+class ExtraRecord(_Record):
+    """Labelled pictures beyond the data set that were trained on.
+
+    Attributes:
+        source: the name of the folder or file.
+        sha256: digest of the digits that were taken, canonical pixels, then labels.
+        count: how many were taken.
+        duplicates: how many were left out as they are among the training, holdout or test digits, or came twice.
+        refused: how many could not be read, or show no single digit.
+    """
+
+    source: str
+    sha256: Sha256
+    count: int
+    duplicates: int
+    refused: int
+
+
 class DatasetRecord(_Record):
     """What the network was trained, chosen and tested on."""
 
@@ -59,6 +77,7 @@ class DatasetRecord(_Record):
     holdout_count: int
     holdout_sha256: Sha256
     test_count: int
+    extra: ExtraRecord | None = None
 
 
 class Metrics(_Record):
@@ -77,6 +96,54 @@ class Metrics(_Record):
     class_accuracy: list[Share]
     negative_log_likelihood: float
     expected_calibration_error: Share
+
+
+class RobustnessRow(_Record):
+    """How digits are read after one thing that happens to them in the field.
+
+    Attributes:
+        accuracy: share of all digits that were read right; a refused one was not.
+        refused: share of the digits that each verdict refused.
+        negative_log_likelihood: mean over the digits that were not refused, in nats.
+        expected_calibration_error: of the same digits, as in `Metrics`.
+    """
+
+    name: str
+    accuracy: Share
+    refused: dict[str, Share]
+    negative_log_likelihood: float
+    expected_calibration_error: Share
+
+
+class Robustness(_Record):
+    """The robustness table, and confidence over all of its rows together.
+
+    Attributes:
+        count: digits in each row.
+        accepted_share: of all digits of all rows, the share that was accepted.
+        accepted_accuracy: of those, the share that was read right; null where none was accepted.
+    """
+
+    count: int
+    rows: list[RobustnessRow]
+    negative_log_likelihood: float
+    expected_calibration_error: Share
+    accepted_share: Share
+    accepted_accuracy: Share | None
+
+
+class TrainingRecord(_Record):
+    """How far training came.
+
+    Attributes:
+        epochs: the epochs that were begun.
+        chosen_epoch: the one whose weights these are.
+        stopped_by: what ended it early; null where nothing did.
+    """
+
+    epochs: int
+    chosen_epoch: int
+    stopped_by: str | None
 
 
 class Golden(_Record):
@@ -98,7 +165,12 @@ class Manifest(_Record):
         canonical_form: version of the canonical form that the network was trained for.
         acceptance_threshold: answers of at least this confidence are 99.9 % right on the holdout;
             null where no threshold reaches that.
+        acceptance_coverage: the share of the holdout that the threshold accepts.
+        temperature: what the logits were divided by, fitted on the holdout (Guo et al., 2017).
         wall_seconds: from the arrays in memory to the exported model.
+        holdout_robustness: the table on digits of the holdout; test_robustness, of the test digits.
+
+    Fields with a default are later than the first release; its manifests can still be read.
     """
 
     schema_version: Literal[1] = 1
@@ -115,8 +187,13 @@ class Manifest(_Record):
     libraries: dict[str, str]
     wall_seconds: float
     acceptance_threshold: Share | None
+    acceptance_coverage: Share | None = None
+    temperature: float | None = None
+    training: TrainingRecord | None = None
     holdout: Metrics
     test: Metrics
+    holdout_robustness: Robustness | None = None
+    test_robustness: Robustness | None = None
     goldens: Annotated[list[Golden], Field(min_length=1)]
 
     def to_json(self) -> bytes:

@@ -195,6 +195,20 @@ class Registry:
         except ObjectNotFoundError:
             raise UnknownVersionError(f"no model {version!r} is published") from None
 
+    def file(self, manifest: Manifest, name: str) -> bytes:
+        """Return a file of a published version.
+
+        Raises:
+            CorruptModelError: it is missing, or not what the manifest says.
+        """
+        try:
+            data = self._bucket.get(object_key(manifest.version, name)).data
+        except ObjectNotFoundError:
+            raise CorruptModelError(f"{name} of {manifest.version} is missing") from None
+        if sha256(data) != manifest.files[name].sha256:
+            raise CorruptModelError(f"{name} of {manifest.version} does not have the digest of its manifest")
+        return data
+
     def _pointer(self) -> tuple[Pointer | None, str | None]:
         try:
             stored = self._bucket.get(CURRENT_KEY)

@@ -1,0 +1,231 @@
+"""How fast each recipe is and how good its models are: seconds, test accuracy and size, in one run on one machine.
+
+Nothing is chosen here: the test digits are read after each epoch to tell when a run passes the published
+accuracy, and once at the end. The seconds exclude those readings, the import of TensorFlow, and the digits
+distorted for calibration, which are made once for a data set.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import sys
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+_IMPORTING = time.perf_counter()
+
+import keras  # noqa: E402
+
+from digits.classifier import Classifier  # noqa: E402
+from digits.errors import DigitsError  # noqa: E402
+from training import dataset, job  # noqa: E402
+from training.artifacts import FIELD_FOLDER, OUTPUT  # noqa: E402
+from training.dataset import Dataset, Part  # noqa: E402
+from training.evaluate import measure, wilson_interval  # noqa: E402
+from training.fit import StopRequest, probabilities  # noqa: E402
+from training.recipes import RECIPES, Recipe, find_recipe  # noqa: E402
+from training.robustness import FieldDigits, field_digits  # noqa: E402
+
+IMPORT_SECONDS = time.perf_counter() - _IMPORTING
+PUBLISHED_ACCURACY = 0.9906
+YARDSTICK = "reference"
+RESULTS = Path(__file__).parent / "results/training.json"
+
+
+@dataclass(frozen=True)
+class Run:
+    """One recipe with one seed.
+
+    Attributes:
+        seconds_to_published: from the arrays in memory to an exported model that reads 99.06 % of the test
+            digits: to the end of the first epoch that does, and then calibration and export; None where
+            none does.
+        total_seconds: from the arrays in memory to the exported model.
+    """
+
+    recipe: str
+    seed: int
+    seconds_to_published: float | None
+    total_seconds: float
+    test_accuracy: float
+    test_accuracy_by_epoch: list[float]
+    holdout_accuracy: float
+    test_calibration_error: float
+    parameters: int
+    size_bytes: int
+
+
+class _Watch(keras.callbacks.Callback):
+    """Reads the test digits after each epoch, and tells the time without that."""
+
+    def __init__(self, test: Part) -> None:
+        super().__init__()
+        self.accuracies: list[float] = []
+        self.seconds: list[float] = []
+        self.reading_seconds = 0.0
+        self._test = test
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
+        """Read the test digits."""
+        now = time.perf_counter()
+        self.seconds.append(now - self._started - self.reading_seconds)
+        answers = probabilities(self.model, self._test.images).argmax(axis=1)
+        self.accuracies.append(float((answers == self._test.labels).mean()))
+        self.reading_seconds += time.perf_counter() - now
+
+
+def run(recipe: Recipe, data: Dataset, field: FieldDigits, seed: int) -> Run:
+    """Train once."""
+    watch = _Watch(data.test)
+    made = job.make(recipe, data, field, seed, stop=StopRequest(), progress=lambda _: None, callbacks=[watch])
+    total = made.wall_seconds - watch.reading_seconds
+    finishing = total - watch.seconds[-1]
+    passed = [
+        seconds
+        for seconds, accuracy in zip(watch.seconds, watch.accuracies, strict=True)
+        if accuracy >= PUBLISHED_ACCURACY
+    ]
+    classifier = Classifier(made.model)
+    on_test = measure(classifier.predict(data.test.images), data.test.labels)
+    return Run(
+        recipe=recipe.name,
+        seed=seed,
+        seconds_to_published=passed[0] + finishing if passed else None,
+        total_seconds=total,
+        test_accuracy=on_test.accuracy,
+        test_accuracy_by_epoch=watch.accuracies,
+        holdout_accuracy=measure(classifier.predict(data.holdout.images), data.holdout.labels).accuracy,
+        test_calibration_error=on_test.expected_calibration_error,
+        parameters=made.fitted.network.count_params(),
+        size_bytes=len(made.model),
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Train every recipe with every seed, print one table and write the results."""
+    options = _parser().parse_args(arguments)
+    try:
+        recipes = [find_recipe(name) for name in options.recipes]
+        data = dataset.find(options.data, None, os.environ)
+    except DigitsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    started = time.perf_counter()
+    field = field_digits(data.holdout.first(job.FIELD_DIGITS), OUTPUT / FIELD_FOLDER)
+    field_seconds = time.perf_counter() - started
+    print(f"{_machine()}\n{data.name} from {data.source}; imports {IMPORT_SECONDS:.0f} s", flush=True)
+    runs = []
+    # Seed by seed, so that a slow minute of the machine meets every recipe.
+    for seed in range(1, options.seeds + 1):
+        for recipe in recipes:
+            if recipe.name != YARDSTICK or seed <= options.reference_seeds:
+                runs.append(run(recipe, data, field, seed))
+                keras.backend.clear_session()
+                print(_line(runs[-1]), flush=True)
+    summaries = [_summary([each for each in runs if each.recipe == recipe.name], runs) for recipe in recipes]
+    print(_table(summaries))
+    document = {
+        "command": "python -m benchmarks.training " + " ".join(sys.argv[1:] if arguments is None else arguments),
+        "date": f"{datetime.now(UTC):%Y-%m-%d}",
+        "machine": _machine(),
+        "versions": {name: version(name) for name in ("tensorflow-cpu", "keras", "numpy", "ai-edge-litert")},
+        "data": data.name,
+        "import_seconds": IMPORT_SECONDS,
+        "field_digits_seconds": field_seconds,
+        "recipes": summaries,
+        "runs": [asdict(each) for each in runs],
+    }
+    options.json.parent.mkdir(exist_ok=True)
+    options.json.write_text(json.dumps(document, indent=1) + "\n")
+    print(f"written to {options.json}")
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Compare the recipes.")
+    parser.add_argument("--recipes", nargs="+", default=list(RECIPES), metavar="RECIPE", help="(default: all)")
+    parser.add_argument("--seeds", type=int, default=5, metavar="N", help="seeds 1 to N of each (default: 5)")
+    parser.add_argument("--reference-seeds", type=int, default=1, metavar="N", help="of the yardstick (default: 1)")
+    parser.add_argument("--data", metavar="PATH", help="MNIST, as the training command takes it")
+    parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where to write every figure")
+    return parser
+
+
+def _summary(runs: Sequence[Run], everything: Sequence[Run]) -> dict[str, Any]:
+    """Return the row of a recipe; ratios are to the yardstick's mean, None where it was not run."""
+    accuracies = [each.test_accuracy for each in runs]
+    to_published = [each.seconds_to_published for each in runs if each.seconds_to_published is not None]
+    total = statistics.mean(each.total_seconds for each in runs)
+    yardstick = [each for each in everything if each.recipe == YARDSTICK]
+    yardstick_to_published = [each.seconds_to_published for each in yardstick if each.seconds_to_published is not None]
+    count = 10_000 * len(runs)
+    return {
+        "recipe": runs[0].recipe,
+        "seeds": [each.seed for each in runs],
+        "passed": len(to_published),
+        "seconds_to_published_mean": statistics.mean(to_published) if to_published else None,
+        "total_seconds_mean": total,
+        "total_seconds_deviation": statistics.stdev(each.total_seconds for each in runs) if len(runs) > 1 else None,
+        "test_accuracy_mean": statistics.mean(accuracies),
+        "test_accuracy_deviation": statistics.stdev(accuracies) if len(runs) > 1 else None,
+        "test_accuracy_each": accuracies,
+        "test_accuracy_interval": wilson_interval(round(sum(accuracies) * 10_000), count),
+        "test_calibration_error_mean": statistics.mean(each.test_calibration_error for each in runs),
+        "parameters": runs[0].parameters,
+        "size_bytes": runs[0].size_bytes,
+        "speedup_to_published": statistics.mean(yardstick_to_published) / statistics.mean(to_published)
+        if yardstick_to_published and to_published
+        else None,
+        "share_of_reference_total": total / statistics.mean(each.total_seconds for each in yardstick)
+        if yardstick
+        else None,
+    }
+
+
+def _line(each: Run) -> str:
+    return f"{each.recipe:10} seed {each.seed}  {each.total_seconds:6.1f} s  test {each.test_accuracy:.2%}"
+
+
+def _table(summaries: Sequence[dict[str, Any]]) -> str:
+    head = (
+        f"{'recipe':10} {'s to 99.06 %':>12} {'faster':>7} {'total s':>8} {'of ref.':>8} {'test accuracy':>20} "
+        f"{'95 % interval':>16} {'parameters':>10} {'bytes':>9}"
+    )
+    return "\n".join([head, *(_row(summary) for summary in summaries)])
+
+
+def _row(row: dict[str, Any]) -> str:
+    def text(value: float | None, form: str) -> str:
+        return "–" if value is None else format(value, form)
+
+    deviation = text(row["test_accuracy_deviation"], ".2%")
+    low, high = row["test_accuracy_interval"]
+    return (
+        f"{row['recipe']:10} {text(row['seconds_to_published_mean'], '.1f'):>12} "
+        f"{text(row['speedup_to_published'], '.1f') + 'x':>7} {row['total_seconds_mean']:8.1f} "
+        f"{text(row['share_of_reference_total'], '.2f'):>8} {row['test_accuracy_mean']:>11.3%} ± {deviation:>6} "
+        f"{f'{low:.2%}..{high:.2%}':>16} {row['parameters']:10,} {row['size_bytes']:9,}"
+    )
+
+
+def _machine() -> str:
+    """Return processor and number of cores."""
+    info = Path("/proc/cpuinfo")
+    lines = info.read_text().splitlines() if info.exists() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.process_cpu_count()} cores"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,270 @@
+"""The report of one version: figures, metrics.json, and one page that is the model card as well."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+from html import escape
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from digits.manifest import Manifest, Metrics, Robustness
+from training import figures
+from training.dataset import Part
+from training.distortions import ROWS
+from training.evaluate import reliability
+from training.robustness import CLEAN, met, points
+
+if TYPE_CHECKING:
+    from training.export import Candidate
+    from training.fit import Epoch
+
+PAGE = "index.html"
+METRICS = "metrics.json"
+type Answers = tuple[NDArray[np.float32], NDArray[np.uint8]]
+
+_FIGURES = {
+    "training_curves": "Training curves: loss on augmented training digits, and errors on those and on the holdout",
+    "confusion_matrix": "Confusion matrix of the test digits",
+    "class_accuracy": "Share of each digit's test images that are read wrongly",
+    "reliability_diagram": "Reliability diagram: share of right answers by confidence, and how often each is given",
+    "robustness": "Accuracy of every row of the robustness table",
+    "worst_mistakes": "The mistakes on test digits that the model was surest of, true and read digit above each",
+}
+_STYLE = """
+body { font: 16px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff; max-width: 62rem; margin: 2rem auto;
+  padding: 0 1rem; }
+h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
+table { border-collapse: collapse; font-size: .9rem; } th, td { padding: .2rem .8rem .2rem 0; text-align: right; }
+th { border-bottom: 1px solid #999; font-weight: 600; } th:first-child, td:first-child { text-align: left; }
+td { border-bottom: 1px solid #e4e4e4; } img { max-width: 100%; height: auto; }
+.figure { font-size: 2.4rem; line-height: 1.2; font-weight: 600; } .missed { color: #a33d00; }
+.wide { overflow-x: auto; }
+"""
+
+
+def write(
+    folder: Path,
+    manifest: Manifest,
+    *,
+    epochs: Sequence[Epoch],
+    candidates: Sequence[Candidate],
+    test: Part,
+    on_test: NDArray[np.float32],
+    in_the_field: Answers,
+) -> None:
+    """Write figures, metrics.json and index.html.
+
+    Args:
+        folder: made where it is not there.
+        on_test: probabilities of the test digits, float32 (n, 10).
+        in_the_field: probabilities and labels of the test digits in all rows of the robustness table.
+    """
+    folder.mkdir(exist_ok=True)
+    confusion = np.zeros((10, 10), np.int64)
+    np.add.at(confusion, (test.labels, on_test.argmax(axis=1)), 1)
+    answers = {"test digits": (on_test, test.labels), "all rows of the robustness table": in_the_field}
+    holdout_table, test_table = manifest.holdout_robustness, manifest.test_robustness
+    assert holdout_table is not None
+    assert test_table is not None
+    images = {
+        "training_curves": figures.training_curves(epochs),
+        "confusion_matrix": figures.confusion_matrix(confusion),
+        "class_accuracy": figures.class_accuracy(manifest.test.class_accuracy),
+        "reliability_diagram": figures.reliability_diagram(answers),
+        "robustness": figures.robustness_chart(holdout_table, test_table),
+        "worst_mistakes": figures.worst_mistakes(test, on_test),
+    }
+    for name, image in images.items():
+        (folder / f"{name}.png").write_bytes(image)
+    metrics = {
+        **manifest.model_dump(mode="json", exclude={"goldens", "files", "input", "output", "classes"}),
+        "epochs": [asdict(epoch) for epoch in epochs],
+        "confusion": confusion.tolist(),
+        "reliability": {name: [asdict(each) for each in reliability(*pair)] for name, pair in answers.items()},
+        "export_candidates": [asdict(candidate) for candidate in candidates],
+    }
+    (folder / METRICS).write_text(json.dumps(metrics, indent=1) + "\n")
+    (folder / PAGE).write_text(_page(manifest, candidates, images), encoding="utf-8")
+
+
+def summary(metrics: dict[str, Any]) -> str:
+    """Return what a person would ask first of a report's metrics, as a few lines."""
+    test, robustness = metrics["test"], metrics["test_robustness"]
+    low, high = test["accuracy_interval"]
+    threshold, coverage = metrics["acceptance_threshold"], metrics["acceptance_coverage"]
+    accepts = (
+        "no confidence is" if threshold is None else f"from {threshold:.3f} on; accepts {coverage:.1%} of the holdout"
+    )
+    return "\n".join(
+        (
+            f"{metrics['version']}: recipe {metrics['recipe']['name']}, seed {metrics['recipe']['seed']}, "
+            f"{metrics['recipe']['parameter_count']:,} parameters, {metrics['wall_seconds']:g} s",
+            f"test accuracy      {test['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
+            f"calibration error  {test['expected_calibration_error']:.2%} on the test digits, "
+            f"{robustness['expected_calibration_error']:.2%} over all rows of the robustness table",
+            f"99.9 % right       {accepts}",
+            f"worst row          {min(robustness['rows'], key=lambda row: row['accuracy'])['name']}, "
+            f"{min(row['accuracy'] for row in robustness['rows']):.2%}",
+        )
+    )
+
+
+def _page(manifest: Manifest, candidates: Sequence[Candidate], images: dict[str, bytes]) -> str:
+    low, high = manifest.test.accuracy_interval
+    figure = {name: _image(image, _FIGURES[name]) for name, image in images.items()}
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Model {manifest.version}</title>
+<style>{_STYLE}</style>
+</head>
+<body>
+<h1>Model {manifest.version}</h1>
+<p><span class="figure">{manifest.test.accuracy:.2%}</span> of {manifest.test.count:,} test digits are read rightly
+(95 % Wilson interval {low:.2%} to {high:.2%}). The test digits were read once, for this report; everything was
+chosen on the holdout.</p>
+{_facts(manifest)}
+<h2>What it is for, and what not</h2>
+<p>It reads one handwritten digit, 0 to 9, from a picture in canonical form: 28x28 pixels, ink bright on dark, the
+digit 20 pixels at its longest, its centre of mass in the middle. The service brings pictures into that form.
+It knows nothing but digits: a letter, a scribble or several digits at once are read as some digit, and its
+confidence means little there. It learned from digits written in the United States around 1990; hands that write
+otherwise, a 1 with a long upstroke or a crossed 7 among them, may be read less well.</p>
+<h2>Training</h2>
+{figure["training_curves"]}
+<h2>Test digits</h2>
+{_parts_table(manifest)}
+{figure["confusion_matrix"]}
+{figure["class_accuracy"]}
+<h2>Confidence</h2>
+{_confidence(manifest)}
+{figure["reliability_diagram"]}
+<h2>In the field</h2>
+<p>Digits as they come off paper and canvas, through the same canonical form as every request. A row misses its
+aim on the holdout where it loses more points than that, or more than 1 % of its pictures are refused.</p>
+{_robustness_table(manifest)}
+{figure["robustness"]}
+<h2>What it gets wrong</h2>
+{figure["worst_mistakes"]}
+<h2>Export</h2>
+<p>float32 is served: it answers as the trained network does, on every processor. The alternatives were measured
+on the holdout; times are medians on the machine that trained.</p>
+{_candidates_table(candidates)}
+</body>
+</html>
+"""
+
+
+def _facts(manifest: Manifest) -> str:
+    data, recipe, training = manifest.dataset, manifest.recipe, manifest.training
+    facts = {
+        "recipe": f"{recipe.name}, {recipe.parameter_count:,} parameters, seed {recipe.seed}",
+        "data": f"{data.name} from {data.source}: {data.training_count:,} training digits, "
+        f"{data.holdout_count:,} holdout, {data.test_count:,} test",
+        "time": f"{manifest.wall_seconds:g} s from the arrays in memory to the exported model",
+        "code": manifest.code_revision or "not known",
+        "libraries": ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()),
+        "made": f"{manifest.created_at:%d %B %Y, %H:%M} UTC",
+    }
+    if data.extra:
+        facts["extra data"] = (
+            f"{data.extra.count:,} digits of {data.extra.source}, among the training digits "
+            f"({data.extra.duplicates:,} known already, {data.extra.refused:,} refused)"
+        )
+    if training and training.stopped_by:
+        facts["ended early"] = f"by {training.stopped_by}; the weights are those of epoch {training.chosen_epoch}"
+    return _table(None, ((name, escape(fact)) for name, fact in facts.items()))
+
+
+def _parts_table(manifest: Manifest) -> str:
+    def row(name: str, metrics: Metrics) -> tuple[str, ...]:
+        low, high = metrics.accuracy_interval
+        return (
+            name,
+            f"{metrics.count:,}",
+            f"{metrics.accuracy:.2%}",
+            f"{low:.2%} to {high:.2%}",
+            f"{metrics.negative_log_likelihood:.4f}",
+            f"{metrics.expected_calibration_error:.2%}",
+        )
+
+    head = ("digits", "count", "accuracy", "95 % interval", "log-likelihood, nats", "calibration error")
+    return _table(head, [row("holdout", manifest.holdout), row("test", manifest.test)])
+
+
+def _confidence(manifest: Manifest) -> str:
+    threshold, table = manifest.acceptance_threshold, manifest.test_robustness
+    assert table is not None
+    text = f"""<p>Logits are divided by {manifest.temperature:.3f}, fitted on the holdout: on clean digits and on the
+rows of the robustness table alike. The expected calibration error is {manifest.test.expected_calibration_error:.2%}
+on the test digits, and {table.expected_calibration_error:.2%} over all rows of the robustness table.</p>"""
+    if threshold is None:
+        return text + "<p>No confidence makes answers 99.9 % right on the holdout: nothing is accepted.</p>"
+    right = f", of which {table.accepted_accuracy:.2%} are right" if table.accepted_accuracy is not None else ""
+    return (
+        text
+        + f"""<p>Answers of a confidence of at least {threshold:.4f} are accepted: 99.9 % of those are right on the
+holdout, and they are {manifest.acceptance_coverage:.1%} of it. Over all rows of the robustness table,
+{table.accepted_share:.1%} are accepted{right}.</p>"""
+    )
+
+
+def _robustness_table(manifest: Manifest) -> str:
+    tables: list[Robustness] = [table for table in (manifest.holdout_robustness, manifest.test_robustness) if table]
+    rows = []
+    for on_holdout, on_test in zip(*(table.rows for table in tables), strict=True):
+        clean = [next(row for row in table.rows if row.name == CLEAN) for table in tables]
+        verdict = "met" if met(on_holdout, clean[0]) else '<span class="missed">missed</span>'
+        cells = [escape(on_holdout.name)]
+        for row, reference in zip((on_holdout, on_test), clean, strict=True):
+            cells += [f"{row.accuracy:.2%}", f"{points(row, reference):+.2f}", f"{sum(row.refused.values()):.2%}"]
+        cells += [f"-{ROWS[on_holdout.name].aim_points:g}", verdict, f"{on_test.expected_calibration_error:.2%}"]
+        rows.append(tuple(cells))
+    head = ("row", "holdout", "points", "refused", "test", "points", "refused", "aim", "", "calibration error, test")
+    return f'<div class="wide">{_table(head, rows)}</div>'
+
+
+def _candidates_table(candidates: Sequence[Candidate]) -> str:
+    head = (
+        "weights",
+        "bytes",
+        "accuracy",
+        "calibration error",
+        "far from Keras",
+        "read otherwise",
+        "one",
+        "in batches",
+    )
+    rows = [
+        (
+            each.name,
+            f"{each.size_bytes:,}",
+            f"{each.accuracy:.2%}",
+            f"{each.expected_calibration_error:.2%}",
+            f"{each.largest_difference:.1g}",
+            f"{each.different_digits}",
+            f"{1e6 * each.single_seconds:.0f} µs",
+            f"{1e6 * each.batch_seconds:.1f} µs",
+        )
+        for each in candidates
+    ]
+    return f'<div class="wide">{_table(head, rows)}</div>'
+
+
+def _table(head: Iterable[str] | None, rows: Iterable[Iterable[str]]) -> str:
+    """Return a table; the cells are HTML already."""
+    title = f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>\n" if head else ""
+    lines = (f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
+    return "<table>\n" + title + "\n".join(lines) + "\n</table>"
+
+
+def _image(data: bytes, description: str) -> str:
+    return f'<p><img src="data:image/png;base64,{base64.b64encode(data).decode()}" alt="{escape(description)}"></p>'
