@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from digits import tokens
@@ -79,10 +79,16 @@ def publish_latest(output: Path) -> None:
 def run_training(command: str) -> None:
     """Run a command of the training job in a process of its own, as its memory need not stay.
 
+    Ctrl-C reaches that process as well; how it ends is left to it.
+
     Raises:
         OperationError: it failed; it has said why itself.
     """
-    status = subprocess.run([sys.executable, "-m", "training", command], check=False).returncode
+    with subprocess.Popen([sys.executable, "-m", "training", command]) as process:
+        status = None
+        while status is None:
+            with suppress(KeyboardInterrupt):
+                status = process.wait()
     if status:
         raise OperationError(f"'python -m training {command}' ended with status {status}")
 

@@ -24,6 +24,8 @@ from training.artifacts import latest_folder, read_folder
 
 ROOT = Path(__file__).parents[1]
 
+_DIGITS_SOURCES = ("canonical", "classifier", "components", "images", "ink", "manifest", "registry", "strokes")
+
 Handler = Callable[[Any], dict[str, Any]]
 
 
@@ -44,7 +46,7 @@ def trained(request: pytest.FixtureRequest) -> Path:
 def _training_digest() -> str:
     sources = [
         *ROOT.glob("training/*.py"),
-        *ROOT.glob("layers/digits/digits/[cmr]*.py"),
+        *(ROOT / f"layers/digits/digits/{name}.py" for name in _DIGITS_SOURCES),
         ROOT / "requirements/train.txt",
     ]
     return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:16]

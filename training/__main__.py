@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
         help="'default', 'quick' (seconds), 'best' (minutes) or 'reference' (as published)",
     )
     train.add_argument("--data", metavar="PATH", help="MNIST as an npz file or a folder of IDX files, or 'embedded'")
-    train.add_argument("--seed", type=int, default=1, help="of every random number (default: 1)")
+    train.add_argument("--seed", type=_seed, default=1, help="of every random number (default: 1)")
     train.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="(default: artifacts)")
     train.add_argument(
         "--extra", type=Path, metavar="PATH", help="more labelled digits: a folder of 7/….png or 7_….png, or an npz"
@@ -109,7 +109,7 @@ def train_command(options: argparse.Namespace) -> int:
     """Train a model, measure it on the test digits, export it, and write it with manifest and report to a folder.
 
     SIGINT (Ctrl-C) and SIGTERM end the training early: the best weights so far are evaluated and exported. A
-    second one leaves nothing.
+    second one, or one before training has begun, leaves nothing.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow takes seconds to import, which the other commands need not wait for.
@@ -131,7 +131,7 @@ def train_command(options: argparse.Namespace) -> int:
     print(f"recipe: {recipe.name}: {recipe.summary}", flush=True)
     say = partial(print, flush=True)
     stop = fit.StopRequest(options.time_limit)
-    with stop.on_signals(say):
+    with stop.on_signals():
         progress = ProgressLine(sys.stdout)
         folder = job.run(recipe, found, options.seed, options.output, say=say, stop=stop, progress=progress)
     print(f"written to {folder}")
@@ -172,7 +172,7 @@ def report_command(options: argparse.Namespace) -> int:
 
     version = options.version or latest_folder(OUTPUT).name
     folder = OUTPUT / version / REPORT_FOLDER
-    if not (folder / PAGE).is_file():
+    if not ((folder / PAGE).is_file() and (folder / METRICS).is_file()):
         fetch_report(_registry(), version, folder)
     metrics = (folder / METRICS).read_text(encoding="utf-8")
     print(metrics if options.json else f"{summary(json.loads(metrics))}\nreport             {folder / PAGE}")
@@ -199,6 +199,13 @@ def models_command(_: argparse.Namespace) -> int:
     if not versions:
         print("  none")
     return 0
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 2**31:
+        raise ValueError(text)
+    return seed
 
 
 def _seconds(text: str) -> float:

@@ -205,10 +205,13 @@ def read_arrays(data: bytes, source: str) -> dict[str, NDArray[Any]]:
         DataError: the bytes are no such file; pickled objects are refused.
     """
     try:
-        with np.load(BytesIO(data), allow_pickle=False) as arrays:
-            return dict(arrays)
+        with np.load(BytesIO(data), allow_pickle=False) as archive:
+            arrays = dict(archive)
     except _UNREADABLE as error:
         raise DataError(f"{source} is no readable npz file") from error
+    if not all(isinstance(array, np.ndarray) for array in arrays.values()):
+        raise DataError(f"{source} holds more than arrays")
+    return arrays
 
 
 def _read_idx(folder: Path) -> list[NDArray[np.uint8]]:

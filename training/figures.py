@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
 from digits.manifest import Robustness
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE, _GREY = "#2563a8", "#c2571a", "#8a8a8a"
 _WORST = 30
 _COLUMNS = 10
+_NO_ERRORS = 0.01  # per cent, where a logarithmic axis shows none
 
 
 def training_curves(epochs: Sequence[Epoch]) -> bytes:
@@ -31,12 +32,12 @@ def training_curves(epochs: Sequence[Epoch]) -> bytes:
     numbers = range(1, len(epochs) + 1)
     left.plot(numbers, [epoch.loss for epoch in epochs], "o-", color=_BLUE, markersize=3)
     left.set(title="Loss on augmented training digits", xlabel="epoch", ylabel="cross-entropy, nats")
-    right.plot(numbers, [100 * (1 - epoch.training_accuracy) for epoch in epochs], "o-", color=_ORANGE, markersize=3)
-    right.plot(numbers, [100 * (1 - epoch.holdout_accuracy) for epoch in epochs], "o-", color=_BLUE, markersize=3)
+    for name, colour in (("training_accuracy", _ORANGE), ("holdout_accuracy", _BLUE)):
+        errors = [max(_NO_ERRORS, 100 * (1 - getattr(epoch, name))) for epoch in epochs]
+        right.plot(numbers, errors, "o-", color=colour, markersize=3)
     right.legend(["augmented training digits", "holdout"])
-    right.set(title="Errors", xlabel="epoch", ylabel="% read wrongly", yscale="log")
-    right.yaxis.set_major_formatter("{x:g}")
-    right.yaxis.set_minor_formatter(NullFormatter())
+    right.set(title="Errors", xlabel="epoch", ylabel="% read wrongly")
+    _log_percent(right)
     for axes in (left, right):
         axes.set_xticks([number for number in numbers if len(epochs) <= 12 or number % 5 == 0])
     return _png(figure)
@@ -71,8 +72,8 @@ def reliability_diagram(answers: dict[str, tuple[NDArray[np.float32], NDArray[np
             heights[min(14, int(each.confidence * 15))] = 100 * each.share
         right.bar(bars + (offset + 0.5) / 30, heights, 1 / 30, color=colour, label=name)
     left.set(title="Right answers by confidence", xlabel="confidence", ylabel="share of right answers")
-    right.set(title="How often each confidence is given", xlabel="confidence", ylabel="% of answers", yscale="log")
-    right.yaxis.set_major_formatter("{x:g}")
+    right.set(title="How often each confidence is given", xlabel="confidence", ylabel="% of answers")
+    _log_percent(right)
     left.legend(loc="upper left")
     return _png(figure)
 
@@ -83,7 +84,7 @@ def class_accuracy(shares: Sequence[float]) -> bytes:
     errors = [100 * (1 - share) for share in shares]
     bars = axes.bar(range(10), errors, color=_BLUE)
     axes.bar_label(bars, [f"{100 * share:.2f} %" for share in shares], size=7, padding=2)
-    axes.set(title="Test digits read wrongly", xlabel="digit", ylabel="%", xticks=range(10))
+    axes.set(title="Test digits read wrongly, and accuracy above", xlabel="digit", ylabel="%", xticks=range(10))
     axes.set_ylim(0, max(0.1, *errors) * 1.15)
     return _png(figure)
 
@@ -128,6 +129,14 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
     for each in axes:
         each.spines[["top", "right"]].set_visible(False)
     return figure, axes
+
+
+def _log_percent(axes: Axes) -> None:
+    """Make the upright axis logarithmic, with numbers on it however short it is."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter("{x:g}")
+    axes.yaxis.set_minor_formatter(NullFormatter())
 
 
 def _png(figure: Figure) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -23,34 +24,49 @@ _EVALUATION_BATCH = 1_000
 
 
 class StopRequest:
-    """Tells a training run to end: when its time is over, or when somebody asked for it."""
+    """Tells a training run to end: when its time is over, or when somebody asked for it.
+
+    Attributes:
+        reason: what ends training; None while it should go on.
+    """
 
     def __init__(self, limit_seconds: float | None = None) -> None:
-        """Take the longest time that training may last, from `start` on."""
-        self.limit_seconds = limit_seconds
+        """Take the longest time that training may last, from `begin` on."""
         self.reason: str | None = None
+        self._limit_seconds = limit_seconds
+        self._phase = "before"
+        self._started = time.monotonic()
+        self._signalled = False
+
+    def begin(self) -> None:
+        """Say that training begins, and with it the time."""
+        self._phase = "training"
         self._started = time.monotonic()
 
-    def start(self) -> None:
-        """Let the time begin."""
-        self._started = time.monotonic()
+    def end(self) -> None:
+        """Say that training is over."""
+        self._phase = "after"
 
     def elapsed_share(self) -> float:
         """Return how much of the time is over, 1 and more where training must end; 0 without a limit."""
-        elapsed = (time.monotonic() - self._started) / self.limit_seconds if self.limit_seconds else 0.0
+        elapsed = (time.monotonic() - self._started) / self._limit_seconds if self._limit_seconds else 0.0
         if elapsed >= 1 and self.reason is None:
-            self.reason = f"the time limit of {self.limit_seconds:g} seconds"
+            self.reason = f"the time limit of {self._limit_seconds:g} seconds"
         return elapsed
 
     @contextmanager
-    def on_signals(self, say: Callable[[str], None]) -> Iterator[None]:
-        """Let the first SIGINT or SIGTERM ask for the end of training, and a second one end everything."""
+    def on_signals(self) -> Iterator[None]:
+        """Let the first SIGINT or SIGTERM end training alone; before training, or the second time, everything."""
 
         def ask(number: int, _: FrameType | None) -> None:
-            if self.reason is not None:
+            if self._signalled or self._phase == "before":
                 raise KeyboardInterrupt
-            self.reason = signal.Signals(number).name
-            say(f"{self.reason}: training ends with the best weights so far; once more to leave nothing")
+            self._signalled = True
+            name = signal.Signals(number).name
+            self.reason = self.reason or name
+            what = "training ends with the best weights so far" if self._phase == "training" else "nearly done"
+            # Not print: a signal may come while something is being printed.
+            os.write(2, f"\n{name}: {what}; once more to leave nothing\n".encode())
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -134,7 +150,7 @@ def fit(
         callbacks: what else should see every step.
     """
     keras.utils.set_random_seed(seed)
-    stop.start()
+    stop.begin()
     network = recipe.network()
     network.compile(
         optimizer=recipe.optimizer(),
@@ -151,7 +167,8 @@ def fit(
         callbacks=[course, *callbacks],
         verbose=0,
     )
-    return Fitted(network, course.epochs, course.chosen_epoch, stop.reason)
+    stop.end()
+    return Fitted(network, course.epochs, course.chosen_epoch, course.stopped_by)
 
 
 def probabilities(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -166,6 +183,7 @@ class _Course(keras.callbacks.Callback):
         super().__init__()
         self.epochs: list[Epoch] = []
         self.chosen_epoch = 0
+        self.stopped_by: str | None = None
         self._recipe, self._holdout, self._stop, self._progress = recipe, holdout, stop, progress
         self._best: list[NDArray[np.float32]] = []
         self._steps_done = 0
@@ -190,12 +208,15 @@ class _Course(keras.callbacks.Callback):
             self._best, self.chosen_epoch = self.model.get_weights(), epoch + 1
         self.epochs.append(Epoch(logs["loss"], logs["accuracy"], accuracy, time.monotonic() - self._started))
         self._tell(epoch + 1, self._steps_done, logs["loss"], self._share(0), ended=True)
+        self.model.stop_training = self._stop.reason is not None
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Go back to the best weights where training could not end as it was meant to."""
-        if self._stop.reason is None:
+        if len(self.epochs) == self.params["epochs"] and self._steps_done == self.params["steps"]:
             self.chosen_epoch = len(self.epochs)
-        elif self.chosen_epoch < len(self.epochs):
+            return
+        self.stopped_by = self._stop.reason
+        if self.chosen_epoch < len(self.epochs):
             self.model.set_weights(self._best)
 
     def _tell(self, epoch: int, step: int, loss: float, share: float, ended: bool = False) -> None:

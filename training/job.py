@@ -16,7 +16,7 @@ import keras
 
 from digits import canonical, registry
 from digits.classifier import CLASS_COUNT, Classifier
-from digits.errors import ConfigurationError
+from digits.errors import ConfigurationError, OperationError
 from digits.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, Tensor, TrainingRecord
 from digits.registry import MANIFEST_FILE, MODEL_FILE
 from training import recipes, report
@@ -25,11 +25,13 @@ from training.dataset import Dataset
 from training.evaluate import acceptance_threshold, fit_temperature, measure
 from training.export import check_parity, compare, divide_logits, make_goldens, to_litert
 from training.fit import Fitted, Progress, StopRequest, fit, probabilities
+from training.quiet import quiet_libraries
 from training.recipes import Recipe
 from training.robustness import FieldDigits, field_digits, measure_rows, pooled
 
 KERAS_FILE = "model.keras"
 FIELD_DIGITS = 500  # of the holdout and of the test digits, in each row of the robustness table
+WORTH_KEEPING = 0.5  # of the holdout, read rightly, where training was ended early
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy")
 
 
@@ -96,6 +98,7 @@ def run(
     Raises:
         ConfigurationError: nothing can be written there.
         ParityError: the exported model disagrees with the trained one.
+        OperationError: training was ended before it had learned anything.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -103,21 +106,32 @@ def run(
     except OSError as error:
         raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
-        say("robustness: distorting digits (once for a data set, about a minute)")
-        field = field_digits(dataset.holdout.first(FIELD_DIGITS), output / FIELD_FOLDER)
-        made = make(recipe, dataset, field, seed, stop=stop or StopRequest(), progress=progress)
-        test_field = field_digits(dataset.test.first(FIELD_DIGITS), output / FIELD_FOLDER)
-        manifest = _evaluate(recipe, dataset, (field, test_field), seed, made, folder=partial, say=say)
+        fields = tuple(
+            field_digits(part.first(FIELD_DIGITS), output / FIELD_FOLDER, say)
+            for part in (dataset.holdout, dataset.test)
+        )
+        made = make(recipe, dataset, fields[0], seed, stop=stop or StopRequest(), progress=progress)
+        _check_trained(made.fitted)
+        manifest = _evaluate(recipe, dataset, fields, seed, made, folder=partial, say=say)
         (partial / MANIFEST_FILE).write_bytes(manifest.to_json())
         return partial.rename(output / manifest.version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def _check_trained(fitted: Fitted) -> None:
+    accuracy = fitted.epochs[fitted.chosen_epoch - 1].holdout_accuracy
+    if fitted.stopped_by and accuracy < WORTH_KEEPING:
+        raise OperationError(
+            f"{fitted.stopped_by} ended training when {accuracy:.0%} of the holdout were read rightly: "
+            "that is not worth keeping"
+        )
+
+
 def _evaluate(
     recipe: Recipe,
     dataset: Dataset,
-    fields: tuple[FieldDigits, FieldDigits],
+    fields: Sequence[FieldDigits],
     seed: int,
     made: Made,
     *,
@@ -129,7 +143,8 @@ def _evaluate(
     network.save(folder / KERAS_FILE)
     say(f"exported to LiteRT: {len(made.model):,} bytes, {network.count_params():,} parameters")
 
-    classifier = Classifier(made.model)
+    with quiet_libraries():
+        classifier = Classifier(made.model)
     difference = check_parity(network, classifier, dataset.test.images)
     say(f"LiteRT and Keras agree on all {len(dataset.test):,} test digits, probabilities within {difference:.1g}")
 
@@ -162,7 +177,7 @@ def _evaluate(
             extra=dataset.extra,
         ),
         code_revision=_code_revision(),
-        libraries=_library_versions(),
+        libraries=library_versions(),
         wall_seconds=round(made.wall_seconds, 1),
         acceptance_threshold=threshold,
         acceptance_coverage=None if threshold is None else float((on_holdout.max(axis=1) >= threshold).mean()),
@@ -215,7 +230,8 @@ def _code_revision() -> str | None:
     return answer.stdout.strip()
 
 
-def _library_versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """Return the versions of what decides a model's weights and answers."""
     versions = {}
     for name in _LIBRARIES:
         try:

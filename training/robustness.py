@@ -8,13 +8,17 @@ from __future__ import annotations
 
 import hashlib
 import os
+import sys
+import tempfile
 import zlib
 from collections import Counter
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import PIL
 from numpy.typing import NDArray
 
 from digits import canonical, components, ink, strokes
@@ -53,23 +57,23 @@ class FieldRow:
 type FieldDigits = dict[str, FieldRow]
 
 
-def field_digits(part: Part, kept_in: Path) -> FieldDigits:
+def field_digits(part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None) -> FieldDigits:
     """Return the digits of a part as every row of the table has them.
 
     Args:
         kept_in: where the outcome of an earlier run is looked for, and this one is kept.
+        say: is told where that takes time.
     """
     path = kept_in / f"{_digest(part)}.npz"
     kept = _read(path)
     if kept is not None:
         return kept
+    say(f"robustness: distorting {len(part):,} digits in {len(ROWS)} ways, once for this data set")
     rows = {name: distort(part, name) for name in ROWS}
-    kept_in.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial.npz")
-    images = {f"{name}/images": row.images for name, row in rows.items()}
-    verdicts = {f"{name}/verdicts": row.verdicts for name, row in rows.items()}
-    np.savez_compressed(partial, allow_pickle=False, **images, **verdicts)
-    partial.replace(path)
+    try:
+        _write(path, rows)
+    except OSError as error:
+        say(f"robustness: not kept for the next time: {error}")
     return rows
 
 
@@ -95,6 +99,16 @@ def _read(path: Path) -> FieldDigits | None:
         return {name: FieldRow(arrays[f"{name}/images"], arrays[f"{name}/verdicts"]) for name in ROWS}
     except (OSError, DataError, KeyError):
         return None
+
+
+def _write(path: Path, rows: FieldDigits) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    images = {f"{name}/images": row.images for name, row in rows.items()}
+    verdicts = {f"{name}/verdicts": row.verdicts for name, row in rows.items()}
+    with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
+        partial = Path(folder) / path.name
+        np.savez_compressed(partial, allow_pickle=False, **images, **verdicts)
+        partial.replace(path)
 
 
 def picture(image: NDArray[np.uint8], name: str, index: int) -> NDArray[np.uint8]:
@@ -128,8 +142,8 @@ def measure_rows(
                 name=name,
                 accuracy=right / len(labels),
                 refused={verdict: count / len(labels) for verdict, count in sorted(refused.items())},
-                negative_log_likelihood=negative_log_likelihood(probabilities, truth),
-                expected_calibration_error=calibration_error(probabilities, truth),
+                negative_log_likelihood=negative_log_likelihood(probabilities, truth) if len(truth) else None,
+                expected_calibration_error=calibration_error(probabilities, truth) if len(truth) else None,
             )
         )
         all_probabilities.append(probabilities)
@@ -160,6 +174,8 @@ def met(row: RobustnessRow, clean: RobustnessRow) -> bool:
 
 def _digest(part: Part) -> str:
     """Return what names an outcome: the digits, and the code that distorts and straightens them."""
-    sources = [Path(module.__file__ or "") for module in (distortions, canonical, components, ink, strokes)]
-    code = hashlib.sha256(b"".join(source.read_bytes() for source in sources)).hexdigest()
+    modules = (sys.modules[__name__], distortions, canonical, components, ink, strokes)
+    sources = b"".join(Path(module.__file__ or "").read_bytes() for module in modules)
+    versions = f"{np.__version__} {PIL.__version__}".encode()
+    code = hashlib.sha256(sources + versions).hexdigest()
     return hashlib.sha256((part.sha256() + code).encode()).hexdigest()[:16]

@@ -9,8 +9,10 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 from dataclasses import replace
 from pathlib import Path
+from typing import IO
 
 import numpy as np
 import pytest
@@ -19,6 +21,7 @@ from PIL import Image
 from digits.bucket import Bucket
 from digits.manifest import Manifest
 from digits.registry import Registry, prove
+from local.stack import run_training
 from training.__main__ import main
 from training.artifacts import FIELD_FOLDER, REPORT_FOLDER, latest_folder, read_folder
 from training.dataset import load_subset
@@ -152,28 +155,44 @@ def test_the_report_of_a_model_without_one_is_told(
 # Ended early
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # TensorFlow's exporter uses what Python 3.15 will not have
 def test_a_time_limit_ends_training_with_a_whole_version(output: Path) -> None:
-    command = [*TRAIN, "--recipe", "best", "--output", str(output), "--time-limit", "8"]
-    finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
+    from training import job
+    from training.fit import Progress, StopRequest
+    from training.recipes import find_recipe
+
+    class FakeLimit(StopRequest):
+        """A time limit that does not depend on the machine: reached when it was asked 300 times."""
+
+        asked = 0
+
+        def elapsed_share(self) -> float:
+            self.asked += 1
+            self.reason = "the time limit" if self.asked >= 300 else None
+            return self.asked / 300
+
+    seen: list[Progress] = []
+    job.run(find_recipe("quick"), load_subset(), 1, output, say=print, stop=FakeLimit(), progress=seen.append)
     manifest, files = read_folder(latest_folder(output))
-    assert manifest.training is not None
-    assert manifest.training.stopped_by == "the time limit of 8 seconds"
-    assert manifest.training.chosen_epoch <= manifest.training.epochs
-    assert "epoch 1/" in finished.stdout
-    assert b"by the time limit of 8 seconds" in files["report/index.html"]
     prove(manifest, files["model.tflite"])
+    assert manifest.training is not None
+    assert manifest.training.stopped_by == "the time limit"
+    assert 1 < manifest.training.epochs < seen[0].epochs
+    assert seen[-1].step < seen[-1].steps
+    assert b"by the time limit" in files["report/index.html"]
+    # The learning rate has fallen to zero all the same, and that shows.
+    assert manifest.holdout.accuracy > 0.9
+    assert manifest.training.chosen_epoch == manifest.training.epochs
 
 
 def test_a_signal_ends_training_with_the_best_weights_so_far(output: Path) -> None:
     command = [*TRAIN, "--recipe", "best", "--output", str(output)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = list(_until(process, "epoch 3/"))
+        _until(process.stdout, "epoch 3/")
         process.send_signal(signal.SIGTERM)
-        rest = process.stdout.read()
-        assert process.wait() == 0, process.stderr
-    assert "SIGTERM: training ends with the best weights so far" in rest
+        rest, error = process.communicate()
+    assert process.returncode == 0, error
+    assert "SIGTERM: training ends with the best weights so far" in error
     assert "written to" in rest
     manifest, files = read_folder(latest_folder(output))
     prove(manifest, files["model.tflite"])
@@ -181,21 +200,42 @@ def test_a_signal_ends_training_with_the_best_weights_so_far(output: Path) -> No
     assert manifest.training.stopped_by == "SIGTERM"
     best = max(json.loads(files["report/metrics.json"])["epochs"], key=lambda epoch: epoch["holdout_accuracy"])
     assert manifest.holdout.accuracy == pytest.approx(best["holdout_accuracy"])
-    assert lines
 
 
 def test_a_second_signal_leaves_nothing(output: Path) -> None:
     command = [*TRAIN, "--recipe", "best", "--output", str(output)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        list(_until(process, "epoch 1/"))
+        _until(process.stdout, "epoch 1/")
         process.send_signal(signal.SIGINT)
-        list(_until(process, "SIGINT"))
+        _until(process.stderr, "SIGINT")
         process.send_signal(signal.SIGINT)
         _, error = process.communicate()
     assert process.returncode == 130
     assert "stopped" in error
     assert "Traceback" not in error
     assert versions(output) == []
+
+
+def test_training_that_is_ended_before_it_has_learned_anything_leaves_nothing(output: Path) -> None:
+    command = [*TRAIN, "--output", str(output), "--time-limit", "0.001"]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 2
+    assert "error: the time limit of 0.001 seconds ended training when" in finished.stderr
+    assert "Traceback" not in finished.stderr
+    assert versions(output) == []
+
+
+def test_ctrl_c_in_the_demo_leaves_training_to_end_as_it_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Stands for a training that goes on to export after the first Ctrl-C.
+    training = tmp_path / "python"
+    training.write_text('#!/bin/sh\ntrap \'\' INT\nsleep 1\ntouch "$(dirname "$0")/written"\n')
+    training.chmod(0o755)
+    monkeypatch.setattr("local.stack.sys.executable", str(training))
+    ctrl_c = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+    ctrl_c.start()
+    run_training("train")
+    ctrl_c.join()
+    assert (tmp_path / "written").exists()
 
 
 @pytest.mark.parametrize("seconds", ["0", "-1", "nan", "inf", "soon"])
@@ -221,7 +261,7 @@ def test_extra_digits_are_trained_on_and_recorded(output: Path, tmp_path: Path) 
     command = [*TRAIN, "--output", str(output), "--extra", str(tmp_path / "extra")]
     finished = subprocess.run(command, capture_output=True, text=True, check=False, env=os.environ)
     assert finished.returncode == 0, finished.stderr
-    assert "extra: 5 digits of extra; 1 known already, 0 refused" in finished.stdout
+    assert "extra: 5 new digits of extra; 1 known already, 0 refused" in finished.stdout
     manifest, files = read_folder(latest_folder(output))
     assert manifest.dataset.training_count == 4_005
     assert manifest.dataset.extra is not None
@@ -236,11 +276,11 @@ def test_extra_digits_that_are_not_there_stop_before_training(output: Path, tmp_
     assert versions(output) == []
 
 
-def _until(process: subprocess.Popen[str], text: str) -> list[str]:
-    assert process.stdout is not None
+def _until(stream: IO[str] | None, text: str) -> None:
+    assert stream is not None
     lines = []
-    for line in process.stdout:
+    for line in stream:
         lines.append(line)
         if text in line:
-            return lines
+            return
     raise AssertionError(f"ended without {text!r}: {lines}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -37,9 +38,10 @@ def add(dataset: Dataset, path: Path) -> tuple[Dataset, list[str]]:
 
 
 def test_folders_and_names_tell_the_label(dataset: Dataset, tmp_path: Path) -> None:
-    for index, name in enumerate(["7/scan.png", "batch/3/1_first.jpg", "5_a.png", "0.png", "2-b.gif"]):
+    for index, name in enumerate(["7/scan.png", "batch/3/1_first.png", "5_a.png", "0.png", "2-b.gif"]):
         save(tmp_path / name, new_picture(dataset, index))
     (tmp_path / ".DS_Store").write_bytes(b"x")
+    (tmp_path / "README.md").write_text("where these are from")
     merged, _ = add(dataset, tmp_path)
     assert sorted(merged.training.labels[len(dataset.training) :].tolist()) == [0, 2, 3, 5, 7]
     assert merged.extra is not None
@@ -68,7 +70,33 @@ def test_known_digits_are_left_out_in_whatever_polarity(dataset: Dataset, tmp_pa
     merged, said = add(dataset, tmp_path)
     assert merged.extra is not None
     assert (merged.extra.count, merged.extra.duplicates) == (1, 2)
-    assert said == [f"extra: 1 digits of {tmp_path.name}; 2 known already, 0 refused"]
+    assert said == [f"extra: 1 new digits of {tmp_path.name}; 2 known already, 0 refused"]
+
+
+@pytest.mark.parametrize("part", ["holdout", "test"])
+def test_digits_that_judge_a_model_are_left_out_wherever_they_stand(
+    dataset: Dataset, tmp_path: Path, part: str
+) -> None:
+    known: Part = getattr(dataset, part)
+    for index in range(20):
+        placed = np.zeros((60, 60), np.uint8)
+        placed[3 + index : 31 + index, 7:35] = known.images[index]
+        save(tmp_path / f"1/{index}.png", placed)
+    with pytest.raises(DataError, match="adds nothing"):
+        add(dataset, tmp_path)
+
+
+def test_one_picture_under_two_labels_stops_everything(dataset: Dataset, tmp_path: Path) -> None:
+    for name in ("6/a.png", "8/b.png"):
+        save(tmp_path / name, new_picture(dataset, 0))
+    with pytest.raises(DataError, match=r"8/b.png shows what 6/a.png shows"):
+        add(dataset, tmp_path)
+
+
+def test_the_folder_that_is_given_names_no_label(dataset: Dataset, tmp_path: Path) -> None:
+    save(tmp_path / "3/5_a.png", new_picture(dataset, 0))
+    merged, _ = add(dataset, tmp_path / "3")
+    assert merged.training.labels[-1] == 5
 
 
 def test_a_picture_that_comes_twice_counts_once(dataset: Dataset, tmp_path: Path) -> None:
@@ -103,7 +131,7 @@ def test_a_picture_without_a_label_stops_everything(dataset: Dataset, tmp_path: 
         add(dataset, tmp_path)
 
 
-@pytest.mark.parametrize("name", ["12.png", "2024-11-22.png"])
+@pytest.mark.parametrize("name", ["12.png", "2024-11-22.png", "3d_scan.png", "8x8.png", "1.5_scan.png", "2nd.png"])
 def test_numbers_are_no_digits(dataset: Dataset, tmp_path: Path, name: str) -> None:
     save(tmp_path / name, new_picture(dataset, 0))
     with pytest.raises(DataError, match="names no digit"):
@@ -119,6 +147,7 @@ def test_numbers_are_no_digits(dataset: Dataset, tmp_path: Path, name: str) -> N
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1, 10])}, "are not 2 integers"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.array([1.0, 2.0])}, "are not 2 integers"),
         ({"images": np.zeros((2, 28, 28), np.uint8)}, "has no arrays"),
+        ({"images": np.zeros((2, 0, 28), np.uint8), "labels": np.zeros(2, int)}, "not uint8"),
         ({"images": np.zeros((2, 28, 28), np.uint8), "labels": np.zeros(2, int)}, "adds nothing"),
     ],
 )
@@ -131,6 +160,11 @@ def test_a_wrong_archive_is_told(dataset: Dataset, tmp_path: Path, arrays: dict[
 def test_what_is_missing_or_damaged_is_told(dataset: Dataset, tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be read"):
         add(dataset, tmp_path / "nothing.npz")
+    with zipfile.ZipFile(tmp_path / "texts.npz", "w") as archive:
+        archive.writestr("images", "no array")
+        archive.writestr("labels", "neither")
+    with pytest.raises(DataError, match="holds more than arrays"):
+        add(dataset, tmp_path / "texts.npz")
     (tmp_path / "bad.npz").write_bytes(b"PK")
     with pytest.raises(DataError, match="no readable npz"):
         add(dataset, tmp_path / "bad.npz")

@@ -107,6 +107,15 @@ def test_a_damaged_copy_is_made_again(tmp_path: Path) -> None:
     np.testing.assert_array_equal(field_digits(part, tmp_path)["photo"].images, made["photo"].images)
 
 
+def test_where_nothing_can_be_kept_the_digits_are_made_all_the_same(tmp_path: Path) -> None:
+    part = load_subset().holdout.first(2)
+    blocked = tmp_path / "file"
+    blocked.write_text("in the way")
+    said: list[str] = []
+    assert field_digits(part, blocked, said.append).keys() == ROWS.keys()
+    assert [line.split(":")[1].split()[0] for line in said] == ["distorting", "not"]
+
+
 def test_the_trained_model_reads_most_of_the_field(version: tuple[Manifest, dict[str, bytes]]) -> None:
     manifest, files = version
     table = manifest.holdout_robustness

@@ -79,6 +79,11 @@ class DatasetRecord(_Record):
     test_count: int
     extra: ExtraRecord | None = None
 
+    @property
+    def own_count(self) -> int:
+        """The training digits of the data set itself, without extra ones."""
+        return self.training_count - (self.extra.count if self.extra else 0)
+
 
 class Metrics(_Record):
     """How good the exported model is on one part of the data.
@@ -104,15 +109,15 @@ class RobustnessRow(_Record):
     Attributes:
         accuracy: share of all digits that were read right; a refused one was not.
         refused: share of the digits that each verdict refused.
-        negative_log_likelihood: mean over the digits that were not refused, in nats.
+        negative_log_likelihood: mean over the digits that were not refused, in nats; null where all were.
         expected_calibration_error: of the same digits, as in `Metrics`.
     """
 
     name: str
     accuracy: Share
     refused: dict[str, Share]
-    negative_log_likelihood: float
-    expected_calibration_error: Share
+    negative_log_likelihood: float | None
+    expected_calibration_error: Share | None
 
 
 class Robustness(_Record):

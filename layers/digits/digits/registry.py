@@ -224,10 +224,11 @@ class Registry:
             champion = self.manifest(champion_version)
         except (UnknownVersionError, CorruptModelError):
             return  # nobody can be answered by it either
-        if champion.dataset.training_count > manifest.dataset.training_count:
+        ours, theirs = manifest.dataset.own_count, champion.dataset.own_count
+        if theirs > ours:
             raise ConflictError(
-                f"{manifest.version} was trained on {manifest.dataset.training_count:,} digits and does not replace "
-                f"{champion_version}, trained on {champion.dataset.training_count:,}, unless forced"
+                f"{manifest.version} was trained on {ours:,} digits of its data set and does not replace "
+                f"{champion_version}, trained on {theirs:,}, unless forced"
             )
 
     def _read(self, key: str) -> bytes:

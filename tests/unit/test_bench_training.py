@@ -1,0 +1,48 @@
+"""The training benchmark's table: means, ratios to the yardstick, and what never passed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from benchmarks.training import Run, _summaries, _table
+
+
+def run(recipe: str, seed: int, **changes: Any) -> Run:
+    fields: dict[str, Any] = {
+        "seconds_to_published": 10.0,
+        "total_seconds": 20.0,
+        "test_count": 10_000,
+        "test_accuracy": 0.995,
+        "test_accuracy_by_epoch": [0.99, 0.995],
+        "holdout_accuracy": 0.994,
+        "test_calibration_error": 0.002,
+        "parameters": 1000,
+        "size_bytes": 4000,
+    }
+    return Run(recipe, seed, **fields | changes)
+
+
+def test_recipes_are_compared_with_the_yardstick() -> None:
+    runs = [run("quick", 1), run("quick", 2, seconds_to_published=None, test_accuracy=0.99, total_seconds=30.0)]
+    runs.append(run("reference", 1, seconds_to_published=150.0, total_seconds=250.0))
+    quick, reference = _summaries(runs)
+    assert (quick["passed"], quick["seeds"]) == (1, [1, 2])
+    assert quick["speedup_to_published"] == 15
+    assert quick["share_of_reference_total"] == pytest.approx(0.1)
+    assert quick["test_accuracy_mean"] == pytest.approx(0.9925)
+    # All seeds read the same 10,000 digits.
+    assert quick["test_accuracy_interval"] == pytest.approx((0.99061, 0.99401), abs=1e-4)
+    assert reference["share_of_reference_total"] == 1
+    head, first, _ = _table([quick, reference]).splitlines()
+    assert "1/2" in first
+    assert len(head) == len(first)
+
+
+def test_without_the_yardstick_there_are_no_ratios() -> None:
+    (only,) = _summaries([run("best", 1, seconds_to_published=None)])
+    assert only["speedup_to_published"] is None
+    assert only["share_of_reference_total"] is None
+    assert only["test_accuracy_deviation"] is None
+    assert "0/1" in _table([only])

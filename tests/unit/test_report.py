@@ -1,0 +1,81 @@
+"""The report where a model is unusual: no mistakes, no threshold, one epoch, a row that refused everything."""
+
+from __future__ import annotations
+
+import json
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from digits.manifest import Manifest
+from training import figures, report
+from training.dataset import load_subset
+from training.export import Candidate
+from training.fit import Epoch
+
+CANDIDATE = Candidate("float32", 1000, 0.99, 0.01, 0.02, 1e-6, 0, 3e-5, 1e-5)
+
+
+def probabilities(digits: np.ndarray, confidence: float = 0.99) -> np.ndarray:
+    answers = np.full((len(digits), 10), (1 - confidence) / 9, np.float32)
+    answers[np.arange(len(digits)), digits] = confidence
+    return answers
+
+
+def write(folder: Path, manifest: Manifest, **changes: Any) -> str:
+    test = load_subset().test
+    answers = probabilities(test.labels)
+    arguments: dict[str, Any] = {
+        "epochs": [Epoch(0.6, 1.0, 1.0, 3.0)],
+        "candidates": [CANDIDATE],
+        "test": test,
+        "on_test": answers,
+        "in_the_field": (answers, test.labels),
+    }
+    report.write(folder, manifest, **arguments | changes)
+    return (folder / report.PAGE).read_text()
+
+
+def test_a_perfect_model_after_one_epoch_has_a_report(
+    version: tuple[Manifest, dict[str, bytes]], tmp_path: Path
+) -> None:
+    page = write(tmp_path, version[0])
+    assert page.count("<img ") == 6
+    metrics = json.loads((tmp_path / report.METRICS).read_text())
+    assert np.trace(metrics["confusion"]) == 500
+
+
+def test_without_a_threshold_the_page_says_that_nothing_is_accepted(
+    version: tuple[Manifest, dict[str, bytes]], tmp_path: Path
+) -> None:
+    bare = version[0].model_copy(update={"acceptance_threshold": None, "acceptance_coverage": None})
+    assert "nothing is accepted" in write(tmp_path, bare)
+    assert "at no confidence" in report.summary(json.loads((tmp_path / report.METRICS).read_text()))
+
+
+def test_a_row_that_refused_everything_is_shown(version: tuple[Manifest, dict[str, bytes]], tmp_path: Path) -> None:
+    table = version[0].test_robustness
+    assert table is not None
+    nothing = {"accuracy": 0, "refused": {"blank": 1.0}, "negative_log_likelihood": None}
+    rows = [*table.rows[:-1], table.rows[-1].model_copy(update={**nothing, "expected_calibration_error": None})]
+    manifest = version[0].model_copy(update={"test_robustness": table.model_copy(update={"rows": rows})})
+    assert "100.00%" in write(tmp_path, manifest)
+    assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_what_comes_from_outside_is_escaped(version: tuple[Manifest, dict[str, bytes]], tmp_path: Path) -> None:
+    dataset = version[0].dataset.model_copy(update={"source": "<script>alert(1)</script>"})
+    page = write(tmp_path, version[0].model_copy(update={"dataset": dataset}))
+    assert "<script" not in page
+    assert "&lt;script&gt;" in page
+
+
+@pytest.mark.parametrize("accuracies", [[0.95], [0.992, 0.995, 0.9965], [1.0, 1.0]])
+def test_training_curves_are_drawn_whatever_the_errors(accuracies: list[float]) -> None:
+    epochs = [Epoch(0.5, accuracy - 0.01, accuracy, 1.0) for accuracy in accuracies]
+    with Image.open(BytesIO(figures.training_curves(epochs))) as image:
+        assert image.width > 500
