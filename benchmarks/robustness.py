@@ -36,10 +36,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    part = found.holdout.first(options.count)
+    part = found.holdout.sample(options.count or len(found.holdout))
     print(f"model {manifest.version}, {len(part):,} holdout digits of {found.name} from {found.source}", flush=True)
-    rows = field_digits(part, OUTPUT / FIELD_FOLDER)
-    table = measure_rows(classifier, rows, part.labels, manifest.acceptance_threshold)
+    field = field_digits(part, OUTPUT / FIELD_FOLDER)
+    table = measure_rows(classifier, field, manifest.acceptance_threshold)
     clean = next(row for row in table.rows if row.name == CLEAN)
     print(f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'calibration':>12} {'ms':>6}  verdict")
     for row in table.rows:
@@ -56,7 +56,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description="Print the robustness table.")
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="(default: the newest in artifacts)")
     parser.add_argument("--data", metavar="PATH", help="MNIST, as the training command takes it")
-    parser.add_argument("--count", type=int, metavar="N", help="only the first N digits of the holdout")
+    parser.add_argument("--count", type=int, metavar="N", help="only N digits of the holdout")
     parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures besides")
     return parser
 

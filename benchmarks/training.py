@@ -123,7 +123,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     started = time.perf_counter()
-    field = field_digits(data.holdout.first(job.FIELD_DIGITS), OUTPUT / FIELD_FOLDER)
+    field = field_digits(data.holdout.sample(job.FIELD_DIGITS), OUTPUT / FIELD_FOLDER)
     field_seconds = time.perf_counter() - started
     print(f"{_machine()}\n{data.name} from {data.source}; imports {IMPORT_SECONDS:.0f} s", flush=True)
     document = {

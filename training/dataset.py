@@ -85,9 +85,10 @@ class Part:
     def __len__(self) -> int:
         return len(self.labels)
 
-    def first(self, count: int | None) -> Part:
-        """Return the first so many digits, or all where there are fewer or no number is given."""
-        return Part(self.images[:count], self.labels[:count])
+    def sample(self, count: int) -> Part:
+        """Return so many digits, evenly spread over all, as MNIST's first are its easier ones; or all."""
+        chosen = np.arange(min(count, len(self))) * len(self) // min(count, len(self))
+        return Part(self.images[chosen], self.labels[chosen])
 
     def sha256(self) -> str:
         """Return the digest of images, then labels."""

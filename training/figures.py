@@ -74,7 +74,7 @@ def reliability_diagram(answers: dict[str, tuple[NDArray[np.float32], NDArray[np
     left.set(title="Right answers by confidence", xlabel="confidence", ylabel="share of right answers")
     right.set(title="How often each confidence is given", xlabel="confidence", ylabel="% of answers")
     _log_percent(right)
-    left.legend(loc="upper left")
+    left.legend(loc="lower right")
     return _png(figure)
 
 

@@ -27,7 +27,7 @@ from training.export import check_parity, compare, divide_logits, make_goldens, 
 from training.fit import Fitted, Progress, StopRequest, fit, probabilities
 from training.quiet import quiet_libraries
 from training.recipes import Recipe
-from training.robustness import FieldDigits, field_digits, measure_rows, pooled
+from training.robustness import FieldDigits, field_digits, measure_rows
 
 KERAS_FILE = "model.keras"
 FIELD_DIGITS = 500  # of the holdout and of the test digits, in each row of the robustness table
@@ -63,12 +63,12 @@ def make(
     """Train, calibrate and export.
 
     Args:
-        field: the first digits of the holdout as the field has them: they count as much as clean ones
+        field: some digits of the holdout as the field has them: they count as much as clean ones
             when confidence is fitted.
     """
     started = time.monotonic()
     fitted = fit(recipe, dataset.training, dataset.holdout, seed, stop=stop, progress=progress, callbacks=callbacks)
-    parts = [dataset.holdout, pooled(field, dataset.holdout.labels[:FIELD_DIGITS])]
+    parts = [dataset.holdout, field.pooled()]
     answers = [probabilities(fitted.network, part.images) for part in parts]
     temperature = fit_temperature(answers, [part.labels for part in parts])
     divide_logits(fitted.network, temperature)
@@ -107,7 +107,7 @@ def run(
         raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
         fields = tuple(
-            field_digits(part.first(FIELD_DIGITS), output / FIELD_FOLDER, say)
+            field_digits(part.sample(FIELD_DIGITS), output / FIELD_FOLDER, say)
             for part in (dataset.holdout, dataset.test)
         )
         made = make(recipe, dataset, fields[0], seed, stop=stop or StopRequest(), progress=progress)
@@ -187,12 +187,12 @@ def _evaluate(
         ),
         holdout=measure(on_holdout, dataset.holdout.labels),
         test=measure(on_test, dataset.test.labels),
-        holdout_robustness=measure_rows(classifier, field, dataset.holdout.labels[:FIELD_DIGITS], threshold),
-        test_robustness=measure_rows(classifier, test_field, dataset.test.labels[:FIELD_DIGITS], threshold),
+        holdout_robustness=measure_rows(classifier, field, threshold),
+        test_robustness=measure_rows(classifier, test_field, threshold),
         goldens=make_goldens(classifier, dataset.holdout),
     )
     candidates = compare(network, made.model, dataset.holdout)
-    in_the_field = pooled(test_field, dataset.test.labels[:FIELD_DIGITS])
+    in_the_field = test_field.pooled()
     report.write(
         folder / REPORT_FOLDER,
         manifest,

@@ -42,7 +42,7 @@ body { font: 16px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff; m
   padding: 0 1rem; }
 h1 { font-size: 1.6rem; } h2 { font-size: 1.2rem; margin-top: 2.2rem; }
 table { border-collapse: collapse; font-size: .9rem; } th, td { padding: .2rem .8rem .2rem 0; text-align: right; }
-th { border-bottom: 1px solid #999; font-weight: 600; } th:first-child, td:first-child { text-align: left; }
+th { border-bottom: 1px solid #999; font-weight: 600; } th:first-child, td:first-child, .facts td { text-align: left; }
 td { border-bottom: 1px solid #e4e4e4; } img { max-width: 100%; height: auto; }
 .figure { font-size: 2.4rem; line-height: 1.2; font-weight: 600; } .missed { color: #a33d00; }
 .wide { overflow-x: auto; }
@@ -184,7 +184,7 @@ def _facts(manifest: Manifest) -> str:
         )
     if training and training.stopped_by:
         facts["ended early"] = f"by {training.stopped_by}; the weights are those of epoch {training.chosen_epoch}"
-    return _table(None, ((name, escape(fact)) for name, fact in facts.items()))
+    return f'<div class="facts">{_table(None, ((name, escape(fact)) for name, fact in facts.items()))}</div>'
 
 
 def _parts_table(manifest: Manifest) -> str:

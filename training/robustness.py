@@ -54,7 +54,24 @@ class FieldRow:
         return self.verdicts == ""
 
 
-type FieldDigits = dict[str, FieldRow]
+@dataclass(frozen=True)
+class FieldDigits:
+    """The digits of a part as every row of the table has them.
+
+    Attributes:
+        labels: of each row's digits, uint8 (n,).
+        rows: by the name of the row.
+    """
+
+    labels: NDArray[np.uint8]
+    rows: dict[str, FieldRow]
+
+    def pooled(self) -> Part:
+        """Return all digits of all rows that were not refused."""
+        return Part(
+            np.concatenate([row.images[row.readable] for row in self.rows.values()]),
+            np.concatenate([self.labels[row.readable] for row in self.rows.values()]),
+        )
 
 
 def field_digits(part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None) -> FieldDigits:
@@ -67,22 +84,14 @@ def field_digits(part: Part, kept_in: Path, say: Callable[[str], None] = lambda 
     path = kept_in / f"{_digest(part)}.npz"
     kept = _read(path)
     if kept is not None:
-        return kept
+        return FieldDigits(part.labels, kept)
     say(f"robustness: distorting {len(part):,} digits in {len(ROWS)} ways, once for this data set")
     rows = {name: distort(part, name) for name in ROWS}
     try:
         _write(path, rows)
     except OSError as error:
         say(f"robustness: not kept for the next time: {error}")
-    return rows
-
-
-def pooled(rows: FieldDigits, labels: NDArray[np.uint8]) -> Part:
-    """Return all digits of all rows that were not refused; labels are those of each row, uint8 (n,)."""
-    return Part(
-        np.concatenate([row.images[row.readable] for row in rows.values()]),
-        np.concatenate([labels[row.readable] for row in rows.values()]),
-    )
+    return FieldDigits(part.labels, rows)
 
 
 def distort(part: Part, name: str) -> FieldRow:
@@ -92,7 +101,7 @@ def distort(part: Part, name: str) -> FieldRow:
     return FieldRow(np.stack([image for image, _ in outcomes]), np.array([verdict for _, verdict in outcomes]))
 
 
-def _read(path: Path) -> FieldDigits | None:
+def _read(path: Path) -> dict[str, FieldRow] | None:
     """Return what an earlier run kept; None where there is nothing, or nothing that can be read."""
     try:
         arrays = read_arrays(path.read_bytes(), str(path))
@@ -101,7 +110,7 @@ def _read(path: Path) -> FieldDigits | None:
         return None
 
 
-def _write(path: Path, rows: FieldDigits) -> None:
+def _write(path: Path, rows: dict[str, FieldRow]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     images = {f"{name}/images": row.images for name, row in rows.items()}
     verdicts = {f"{name}/verdicts": row.verdicts for name, row in rows.items()}
@@ -123,17 +132,15 @@ def _bring(image: NDArray[np.uint8], name: str, index: int) -> tuple[NDArray[np.
         return np.zeros((SIDE, SIDE), np.uint8), error.verdict
 
 
-def measure_rows(
-    classifier: Classifier, rows: FieldDigits, labels: NDArray[np.uint8], threshold: float | None
-) -> Robustness:
+def measure_rows(classifier: Classifier, field: FieldDigits, threshold: float | None) -> Robustness:
     """Return the table.
 
     Args:
-        labels: of each row's digits, uint8 (n,).
         threshold: from which confidence on an answer is accepted; None accepts nothing.
     """
     table, all_probabilities, all_labels = [], [], []
-    for name, row in rows.items():
+    labels = field.labels
+    for name, row in field.rows.items():
         probabilities, truth = classifier.predict(row.images[row.readable]), labels[row.readable]
         right = int((probabilities.argmax(axis=1) == truth).sum())
         refused = Counter(row.verdicts[~row.readable].tolist())
@@ -156,7 +163,7 @@ def measure_rows(
         rows=table,
         negative_log_likelihood=negative_log_likelihood(pooled, truth),
         expected_calibration_error=calibration_error(pooled, truth),
-        accepted_share=float(accepted.sum()) / (len(rows) * len(labels)),
+        accepted_share=float(accepted.sum()) / (len(field.rows) * len(labels)),
         accepted_accuracy=float(right.mean()) if accepted.any() else None,
     )
 

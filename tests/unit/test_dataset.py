@@ -143,3 +143,10 @@ def test_a_single_array_is_no_data_set(tmp_path: Path) -> None:
     np.save(tmp_path / "mnist.npy", np.zeros(3))
     with pytest.raises(DataError, match="no readable npz"):
         load_path(tmp_path / "mnist.npy")
+
+
+def test_a_sample_is_spread_over_all_digits() -> None:
+    part = load_subset().holdout
+    np.testing.assert_array_equal(part.sample(5).images, part.images[[0, 100, 200, 300, 400]])
+    assert len(part.sample(333)) == 333
+    assert len(part.sample(10_000)) == len(part)
