@@ -20,7 +20,7 @@ from training import dataset
 from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
 from training.dataset import Part
 from training.distortions import ROWS
-from training.robustness import CLEAN, field_digits, measure_rows, met, picture, points
+from training.robustness import clean_row, field_digits, measure_rows, met, picture, points
 
 _TIMED = 100
 
@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"model {manifest.version}, {len(part):,} holdout digits of {found.name} from {found.source}", flush=True)
     field = field_digits(part, OUTPUT / FIELD_FOLDER)
     table = measure_rows(classifier, field, manifest.acceptance_threshold)
-    clean = next(row for row in table.rows if row.name == CLEAN)
+    clean = clean_row(table)
     print(f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'calibration':>12} {'ms':>6}  verdict")
     for row in table.rows:
         print(_line(row, clean, _milliseconds(part, row.name)))
@@ -77,9 +77,10 @@ def _milliseconds(part: Part, name: str) -> float:
 
 def _line(row: RobustnessRow, clean: RobustnessRow, milliseconds: float) -> str:
     verdicts = ", ".join(f"{verdict} {share:.2%}" for verdict, share in row.refused.items())
+    error = "–" if row.expected_calibration_error is None else f"{row.expected_calibration_error:.2%}"
     return (
         f"{row.name:24} {row.accuracy:8.2%} {points(row, clean):+7.2f} {-ROWS[row.name].aim_points:5.1f} "
-        f"{sum(row.refused.values()):8.2%} {row.expected_calibration_error:12.2%} {milliseconds:6.2f}  "
+        f"{sum(row.refused.values()):8.2%} {error:>12} {milliseconds:6.2f}  "
         + ("met" if met(row, clean) else "missed")
         + (f" ({verdicts})" if verdicts else "")
     )

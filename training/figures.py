@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from digits.manifest import Robustness
 from training.dataset import Part
 from training.evaluate import reliability
-from training.robustness import CLEAN, met
+from training.robustness import clean_row, met
 
 if TYPE_CHECKING:
     from training.fit import Epoch
@@ -96,7 +96,7 @@ def robustness_chart(holdout: Robustness, test: Robustness) -> bytes:
     for table, colour, offset, name in ((holdout, _BLUE, -0.2, "holdout"), (test, _ORANGE, 0.2, "test digits")):
         bars = axes.barh(places + offset, [100 * row.accuracy for row in table.rows], 0.38, color=colour, label=name)
         axes.bar_label(bars, [f"{100 * row.accuracy:.1f}" for row in table.rows], size=7, padding=2)
-    clean = next(row for row in holdout.rows if row.name == CLEAN)
+    clean = clean_row(holdout)
     axes.set_yticks(places, [row.name + ("" if met(row, clean) else " *") for row in holdout.rows])
     axes.invert_yaxis()
     lowest = min(row.accuracy for table in (holdout, test) for row in table.rows)

@@ -19,7 +19,7 @@ from training import figures
 from training.dataset import Part
 from training.distortions import ROWS
 from training.evaluate import reliability
-from training.robustness import CLEAN, REFUSED, REFUSED_CLEAN, met, points
+from training.robustness import REFUSED, REFUSED_CLEAN, clean_row, met, points
 
 if TYPE_CHECKING:
     from training.export import Candidate
@@ -227,9 +227,9 @@ def _rows_count(manifest: Manifest) -> int:
 
 def _robustness_table(manifest: Manifest) -> str:
     tables: list[Robustness] = [table for table in (manifest.holdout_robustness, manifest.test_robustness) if table]
+    clean = [clean_row(table) for table in tables]
     rows = []
     for on_holdout, on_test in zip(*(table.rows for table in tables), strict=True):
-        clean = [next(row for row in table.rows if row.name == CLEAN) for table in tables]
         verdict = "met" if met(on_holdout, clean[0]) else '<span class="missed">missed</span>'
         cells = [escape(on_holdout.name)]
         for row, reference in zip((on_holdout, on_test), clean, strict=True):

@@ -168,6 +168,11 @@ def measure_rows(classifier: Classifier, field: FieldDigits, threshold: float | 
     )
 
 
+def clean_row(table: Robustness) -> RobustnessRow:
+    """Return the row that the others are compared with."""
+    return next(row for row in table.rows if row.name == CLEAN)
+
+
 def points(row: RobustnessRow, clean: RobustnessRow) -> float:
     """Return how many points of accuracy a row is above the clean digits."""
     return 100 * (row.accuracy - clean.accuracy)
