@@ -15,8 +15,9 @@ import pytest
 
 from digits import tokens
 from digits.bucket import Bucket
+from digits.layout import MANIFEST_FILE
 from digits.manifest import Manifest
-from digits.registry import MANIFEST_FILE, Registry
+from digits.registry import Registry
 from functions.predict_api import handler as predict_api
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
@@ -24,20 +25,28 @@ from training.artifacts import latest_folder, read_folder
 
 ROOT = Path(__file__).parents[1]
 
-_DIGITS_SOURCES = ("canonical", "classifier", "components", "images", "ink", "manifest", "registry", "strokes")
+_DIGITS_SOURCES = ("canonical", "classifier", "components", "images", "ink", "layout", "manifest", "proof", "strokes")
 
 Handler = Callable[[Any], dict[str, Any]]
 
 
 @pytest.fixture(scope="session")
 def trained(request: pytest.FixtureRequest) -> Path:
-    """The folder of a version, trained by the real command on the embedded digits.
+    """The folder of a version, trained by the real command on the embedded digits."""
+    return _train(request, "artifacts")
 
-    It is kept in pytest's cache until a source of the training changes.
-    """
-    output = request.config.cache.mkdir("trained") / _training_digest() / "artifacts"
+
+@pytest.fixture(scope="session")
+def second_version(request: pytest.FixtureRequest) -> tuple[Manifest, dict[str, bytes]]:
+    """Another version's manifest and files: other weights, which answer a little differently."""
+    return read_folder(_train(request, "second", "--recipe", "quick", "--seed", "2"))
+
+
+def _train(request: pytest.FixtureRequest, name: str, *options: str) -> Path:
+    """Return the folder of a version; it is kept in pytest's cache until a source of the training changes."""
+    output = request.config.cache.mkdir("trained") / _training_digest() / name
     if not list(output.glob(f"*/{MANIFEST_FILE}")):
-        command = [sys.executable, "-m", "training", "train", "--data", "embedded", "--output", str(output)]
+        command = [sys.executable, "-m", "training", "train", "--data", "embedded", "--output", str(output), *options]
         finished = subprocess.run(command, capture_output=True, text=True, check=False)
         assert finished.returncode == 0, finished.stderr
     return latest_folder(output)

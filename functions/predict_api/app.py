@@ -66,7 +66,7 @@ def create_app(settings: Settings, reader: ObjectReader) -> FastAPI:
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.service = Service(reader, settings.model_ttl_seconds)
+    app.state.service = Service(reader, settings.model_ttl_seconds, settings.model_version)
     app.include_router(router)
     app.include_router(inference_protocol.router)
     return app

@@ -13,8 +13,15 @@ from typing import Any
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
+from digits.errors import DigitsError
 from functions.predict_api import problems
 from functions.predict_api.app import app_from_environment
+from functions.predict_api.service import Service
+
+try:  # Lambda's runtime has it; elsewhere there are no snapshots
+    from snapshot_restore_py import register_after_restore, register_before_snapshot
+except ImportError:
+    register_after_restore = register_before_snapshot = None
 
 PREDICT_PATH = "/v1/predict"
 _DOCUMENT_MEMBERS = {"image", "pixels", "instances", "params"}
@@ -71,6 +78,32 @@ def _gateway_response(problem: dict[str, object]) -> dict[str, Any]:
         "body": json.dumps(problem),
         "isBase64Encoded": False,
     }
+
+
+def before_snapshot() -> None:
+    """Load what there is, so that SnapStart's snapshot holds it; an empty bucket is no failure."""
+    try:
+        _service().warm_up()
+    except DigitsError as error:
+        logger.warning("nothing is loaded into the snapshot: %s", error)
+
+
+def after_restore() -> None:
+    """Let the first request after a restore ask for news, over connections of its own."""
+    try:
+        _service().restore()
+    except DigitsError as error:
+        logger.warning("the restored container cannot be used yet: %s", error)
+
+
+if register_before_snapshot is not None:
+    register_before_snapshot(before_snapshot)
+    register_after_restore(after_restore)
+
+
+def _service() -> Service:
+    service: Service = _adapter().app.state.service  # type: ignore[attr-defined]
+    return service
 
 
 @cache

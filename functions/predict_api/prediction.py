@@ -13,7 +13,7 @@ from PIL import Image
 
 from digits.canonical import CanonicalImage, canonicalize
 from digits.errors import RequestError, UnreadableDigitError
-from digits.registry import LoadedModel
+from digits.proof import LoadedModel
 from functions.predict_api.payloads import Picture
 from functions.predict_api.schemas import Explanation, ModelReference, Prediction
 from functions.predict_api.service import Service

@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from digits.errors import RequestError
-from digits.registry import MODEL_FILE
+from digits.layout import MODEL_FILE
 from functions.predict_api import problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
 from functions.predict_api.payloads import Body, Payload, envelope_token, read_body, read_payload
@@ -44,9 +44,11 @@ async def _admit(request: Request) -> tuple[str, Body]:
 
 
 @router.get("/health", tags=["service"], summary="Is the process up?")
-async def health() -> Health:
+async def health(request: Request) -> Health:
     """Answer without a token and without loading a model."""
-    return Health()
+    service = service_of(request)
+    version = service.loaded.manifest.version if service.loaded else None
+    return Health(model=version, refresh_failures=service.refresh_failures)
 
 
 @router.get("/v1/model", tags=["service"], summary="Which model answers?", responses=problems.documented(503))

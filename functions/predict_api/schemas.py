@@ -12,9 +12,16 @@ from functions.predict_api.payloads import IMAGE_TYPES, MAX_INSTANCES, MULTIPART
 
 
 class Health(BaseModel):
-    """The process is up."""
+    """The process is up.
+
+    Attributes:
+        model: version in memory; null before the first request that needed one.
+        refresh_failures: how often in a row the store could not be asked for news; 0 is well.
+    """
 
     status: str = "ok"
+    model: str | None
+    refresh_failures: int
 
 
 class ModelReference(BaseModel):

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import partial
 
 from fastapi import Request
 
-from digits import registry
-from digits.errors import AuthenticationError, NoModelError, NoTokensError
-from digits.registry import LoadedModel
+from digits.errors import AuthenticationError, DigitsError, NoModelError, NoTokensError
+from digits.layout import CURRENT_KEY, MANIFEST_FILE, object_key
+from digits.proof import LoadedModel, load_current, load_version
 from digits.store import CachedObject, ObjectReader, read
 from digits.tokens import KEY as TOKENS_KEY
 from digits.tokens import TokenSet
@@ -20,15 +21,21 @@ from digits.tokens import TokenSet
 class Service:
     """The state behind the routes; it may be used from many threads."""
 
-    def __init__(self, reader: ObjectReader, ttl_seconds: float) -> None:
-        """Bind the store; it is asked at the first need."""
+    def __init__(self, reader: ObjectReader, ttl_seconds: float, model_version: str | None = None) -> None:
+        """Bind the store; it is asked at the first need.
+
+        Args:
+            model_version: the version to serve, whatever is promoted; None serves what is.
+        """
         self._cold = True
+        self._reader = reader
         self._executor = ThreadPoolExecutor(thread_name_prefix="digits")
+        bytes_of = partial(read, reader)
         self._model: CachedObject[LoadedModel] = CachedObject(
             reader,
-            registry.CURRENT_KEY,
-            parse=partial(registry.load_current, partial(read, reader)),
-            missing=lambda: NoModelError("no model has been published yet"),
+            object_key(model_version, MANIFEST_FILE) if model_version else CURRENT_KEY,
+            parse=partial(load_version, bytes_of, model_version) if model_version else partial(load_current, bytes_of),
+            missing=partial(_no_model, model_version),
             ttl_seconds=ttl_seconds,
             keep_when_missing=True,
         )
@@ -40,6 +47,23 @@ class Service:
             ttl_seconds=ttl_seconds,
             keep_when_missing=False,
         )
+
+    def warm_up(self) -> None:
+        """Load what there is, so that a snapshot holds it; where there is nothing, the first request will look."""
+        for cached in (self._model, self._tokens):
+            with suppress(DigitsError):
+                cached.get()
+
+    def restore(self) -> None:
+        """Go on from a snapshot: connections are gone, and what was read then is asked for again."""
+        self._reader.reconnect()
+        self._model.expire()
+        self._tokens.expire()
+
+    @property
+    def refresh_failures(self) -> int:
+        """How often in a row the store could not be asked for a model or for tokens."""
+        return self._model.failures + self._tokens.failures
 
     def is_cold(self) -> bool:
         """Tell whether this container is asked for the first time."""
@@ -80,6 +104,10 @@ class Service:
         if name is None:
             raise AuthenticationError("the token is not valid")
         return name
+
+
+def _no_model(version: str | None) -> NoModelError:
+    return NoModelError(f"model {version} is not published" if version else "no model has been published yet")
 
 
 def service_of(request: Request) -> Service:

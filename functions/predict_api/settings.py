@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from digits.errors import ConfigurationError
+from digits.layout import is_version
 
 
 @dataclass(frozen=True)
@@ -19,6 +20,7 @@ class Settings:
         allowed_origins: web origins whose pages may call the API; `*` is all.
         model_ttl_seconds: how long a warm container goes on without asking for news.
         base_path: path that a custom domain maps to an HTTP API, like `/digits`; a stage is found by itself.
+        model_version: serve this version, whatever is promoted; None serves what is.
     """
 
     bucket: str
@@ -27,6 +29,7 @@ class Settings:
     allowed_origins: tuple[str, ...] = ("*",)
     model_ttl_seconds: float = 60.0
     base_path: str = ""
+    model_version: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -38,6 +41,9 @@ class Settings:
         ttl = environment.get("DIGITS_MODEL_TTL_SECONDS", "60")
         if not re.fullmatch(r"\d+(\.\d+)?", ttl):
             raise ConfigurationError(f"DIGITS_MODEL_TTL_SECONDS must be a number of seconds, not {ttl!r}")
+        model_version = environment.get("DIGITS_MODEL_VERSION") or None
+        if model_version and not is_version(model_version):
+            raise ConfigurationError(f"DIGITS_MODEL_VERSION is {model_version!r}, which is no name of a version")
         base_path = environment.get("DIGITS_BASE_PATH", "").strip("/")
         origins = environment.get("DIGITS_ALLOWED_ORIGINS", "*").split(",")
         return cls(
@@ -46,5 +52,6 @@ class Settings:
             endpoint=environment.get("AWS_ENDPOINT_URL_S3") or None,
             allowed_origins=tuple(origin.strip() for origin in origins if origin.strip()),
             model_ttl_seconds=float(ttl),
+            model_version=model_version,
             base_path=f"/{base_path}" if base_path else "",
         )

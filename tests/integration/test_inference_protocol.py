@@ -16,7 +16,7 @@ from PIL import Image
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
-from digits import registry, tokens
+from digits import proof, tokens
 from digits.bucket import Bucket
 from digits.manifest import Manifest
 from digits.registry import Registry
@@ -45,7 +45,7 @@ def images() -> NDArray[np.uint8]:
 @pytest.fixture(scope="session")
 def expected(version: tuple[Manifest, dict[str, bytes]], images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the classifier itself answers for the images, float32 (10, 10)."""
-    return registry.prove(version[0], version[1]["model.tflite"]).classifier.predict(images)
+    return proof.prove(version[0], version[1]["model.tflite"]).classifier.predict(images)
 
 
 @pytest.fixture
@@ -221,7 +221,7 @@ def test_binary_data_passes_the_gateway_both_ways(
 
 def test_the_input_is_taken_as_it_is(handler: Handler, version: tuple[Manifest, dict[str, bytes]]) -> None:
     paper = np.full((1, 28, 28), 255, np.uint8)
-    direct = registry.prove(version[0], version[1]["model.tflite"]).classifier.predict(paper)
+    direct = proof.prove(version[0], version[1]["model.tflite"]).classifier.predict(paper)
     (output,) = events.body_of(send(handler, INFER, {"inputs": [json_tensor(paper)]}, TOKEN))["outputs"]
     assert np.array_equal(np.array([output["data"]], np.float32), direct)
 

@@ -15,7 +15,7 @@ from digits.canonical import canonicalize, is_canonical
 from digits.errors import UnreadableDigitError
 from digits.images import decode
 from digits.manifest import Manifest
-from digits.registry import prove
+from digits.proof import prove
 from tests import events
 from training.dataset import Part, load_subset
 from training.distortions import ROWS

@@ -10,7 +10,7 @@ import pytest
 from digits.classifier import Classifier
 from digits.errors import CorruptModelError, ParityError
 from digits.manifest import Manifest
-from digits.registry import prove
+from digits.proof import prove
 from training.dataset import load_subset
 from training.export import check_parity
 

@@ -6,6 +6,7 @@ import pytest
 
 from digits.errors import ConfigurationError
 from functions.predict_api.settings import Settings
+from functions.retrain.settings import Settings as RetrainSettings
 
 
 def test_everything_has_a_default_but_the_bucket() -> None:
@@ -37,3 +38,18 @@ def test_an_empty_endpoint_is_aws() -> None:
 def test_a_ttl_that_is_no_time_is_refused(value: str) -> None:
     with pytest.raises(ConfigurationError, match="DIGITS_MODEL_TTL_SECONDS"):
         Settings.from_environment({"DIGITS_MODEL_TTL_SECONDS": value})
+
+
+def test_a_pinned_version_must_be_the_name_of_one() -> None:
+    name = "20261122T051500Z-3f9a1c2b"
+    assert Settings.from_environment({"DIGITS_MODEL_VERSION": name}).model_version == name
+    assert Settings.from_environment({"DIGITS_MODEL_VERSION": ""}).model_version is None
+    with pytest.raises(ConfigurationError, match="DIGITS_MODEL_VERSION is 'latest'"):
+        Settings.from_environment({"DIGITS_MODEL_VERSION": "latest"})
+
+
+def test_the_retraining_tells_nobody_where_no_topic_is_named() -> None:
+    named = {"DIGITS_BUCKET": "b", "DIGITS_RETRAIN_RECIPE": "best", "DIGITS_RETRAIN_TOPIC": "arn:aws:sns:x:1:y"}
+    assert RetrainSettings.from_environment(named) == RetrainSettings("b", "best", "arn:aws:sns:x:1:y")
+    assert RetrainSettings.from_environment({**named, "DIGITS_RETRAIN_TOPIC": ""}).topic is None
+    assert RetrainSettings.from_environment({}).recipe == "default"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 import time
 
@@ -28,6 +29,9 @@ class FakeReader:
         if self.data is None:
             raise ObjectNotFoundError(key)
         return None if etag == self.data.decode() else StoredObject(self.data, self.data.decode())
+
+    def reconnect(self) -> None:
+        raise AssertionError("nothing reconnects")
 
 
 class Clock:
@@ -91,6 +95,34 @@ def test_a_failed_first_read_is_an_error_that_is_soon_tried_again() -> None:
     assert len(reader.etags) == 1
     clock.now = 1.1
     assert value.get() == "a"
+
+
+def test_failures_are_counted_and_each_in_a_row_doubles_the_wait() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.get()
+    reader.failure = StoreError("down")
+    asked = [0.0]
+    while len(asked) < 7:
+        clock.now += 1
+        before = len(reader.etags)
+        assert value.get() == "a"
+        asked += [clock.now] * (len(reader.etags) - before)
+    assert [after - before for before, after in itertools.pairwise(asked)] == [60, 60, 120, 240, 480, 480]
+    assert value.failures == 6
+    reader.failure = None
+    clock.now += 480
+    value.get()
+    assert value.failures == 0
+
+
+def test_what_is_expired_is_asked_for_at_once() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.get()
+    reader.data = b"b"
+    value.expire()
+    assert value.get() == "b"
 
 
 @pytest.mark.parametrize("keep", [True, False])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import boto3
@@ -55,35 +56,50 @@ class Bucket:
         except (BotoCoreError, ClientError) as error:
             raise self._error(key, error) from error
 
-    def create(self, key: str, data: bytes) -> None:
-        """Write an object that must not exist yet.
+    def create(self, key: str, data: bytes) -> str:
+        """Write an object that must not exist yet, and return the tag of its state.
 
         Raises:
             ConflictError: it exists.
             StoreError: the store did not answer, or refused.
         """
         try:
-            self._client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*")
+            return self._client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*")["ETag"]
         except (BotoCoreError, ClientError) as error:
             raise self._error(key, error) from error
 
-    def replace(self, key: str, data: bytes, etag: str) -> None:
-        """Write an object that must still be in the state that `etag` names.
+    def replace(self, key: str, data: bytes, etag: str) -> str:
+        """Write an object that must still be in the state that `etag` names, and return the tag of its new state.
 
         Raises:
             ConflictError: it is not.
             StoreError: the store did not answer, or refused.
         """
         try:
-            self._client.put_object(Bucket=self.name, Key=key, Body=data, IfMatch=etag)
+            return self._client.put_object(Bucket=self.name, Key=key, Body=data, IfMatch=etag)["ETag"]
         except (BotoCoreError, ClientError) as error:
             failure = self._error(key, error)
             if isinstance(failure, ObjectNotFoundError):
                 raise ConflictError(f"{key} was deleted by somebody else meanwhile") from error
             raise failure from error
 
+    def delete(self, key: str) -> None:
+        """Delete an object; one that is not there is none already.
+
+        Raises:
+            StoreError: the store did not answer, or refused.
+        """
+        try:
+            self._client.delete_object(Bucket=self.name, Key=key)
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(key, error) from error
+
     def keys(self, prefix: str) -> Iterator[str]:
-        """Return all keys under a prefix, in order.
+        """Return all keys under a prefix, in order; raises as `entries` does."""
+        return (key for key, _ in self.entries(prefix))
+
+    def entries(self, prefix: str) -> Iterator[tuple[str, datetime]]:
+        """Return all keys under a prefix, in order, and when each was last written.
 
         Raises:
             StoreError: the store did not answer, or refused.
@@ -91,7 +107,7 @@ class Bucket:
         try:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 for entry in page.get("Contents", []):
-                    yield entry["Key"]
+                    yield entry["Key"], entry["LastModified"]
         except (BotoCoreError, ClientError) as error:
             raise self._error(prefix, error) from error
 

@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from digits.errors import CorruptModelError
+from digits.layout import VERSION_PATTERN
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
-Version = Annotated[str, Field(pattern=r"^\d{8}T\d{6}Z-[0-9a-f]{8}$")]
+Version = Annotated[str, Field(pattern=f"^{VERSION_PATTERN}$")]
 
 
 class _Record(BaseModel):
@@ -168,6 +169,7 @@ class Manifest(_Record):
 
     Attributes:
         canonical_form: version of the canonical form that the network was trained for.
+        code_sha256: digest of the code that decides what a training run makes of its data.
         acceptance_threshold: answers of at least this confidence are 99.9 % right on the holdout;
             null where no threshold reaches that.
         acceptance_coverage: the share of the holdout that the threshold accepts.
@@ -190,6 +192,7 @@ class Manifest(_Record):
     dataset: DatasetRecord
     code_revision: str | None
     libraries: dict[str, str]
+    code_sha256: Sha256 | None = None
     wall_seconds: float
     acceptance_threshold: Share | None
     acceptance_coverage: Share | None = None

@@ -1,104 +1,50 @@
-"""The model registry: immutable versions, and one pointer to the version that is live.
+"""The model registry as writers see it: immutable versions, and one pointer to the version that is live.
 
-models/<version>/model.tflite …   created with If-None-Match: *
-models/<version>/manifest.json    written last: a version is visible only with its manifest
-models/current.json               created with If-None-Match: *, swapped with If-Match
+Every write is one conditional request, in such an order that a process killed between two of them leaves
+nothing that a reader would take for whole.
 """
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-import numpy as np
-
-from digits import canonical
-from digits.classifier import Classifier
-from digits.errors import ConflictError, CorruptModelError, NoModelError, ObjectNotFoundError, UnknownVersionError
+from digits.decisions import Decision, record
+from digits.errors import (
+    ConflictError,
+    CorruptModelError,
+    NoModelError,
+    ObjectNotFoundError,
+    OperationError,
+    UnknownVersionError,
+)
+from digits.layout import CURRENT_KEY, MANIFEST_FILE, MODEL_FILE, MODELS, object_key, sha256
 from digits.manifest import Manifest, Pointer
+from digits.proof import LoadedModel, load_current, load_version, prove
 
 if TYPE_CHECKING:
     from digits.bucket import Bucket
 
-CURRENT_KEY = "models/current.json"
-MODEL_FILE = "model.tflite"
-MANIFEST_FILE = "manifest.json"
-GOLDEN_TOLERANCE = 1e-3
-
 
 @dataclass(frozen=True)
-class LoadedModel:
-    """A model that has passed its own proofs."""
+class Standing:
+    """What is live, as it was read: a promotion is made against it and fails where it has changed.
 
-    manifest: Manifest
-    classifier: Classifier
-
-
-def new_version(model: bytes, created_at: datetime) -> str:
-    """Return a version name: sorts by time, and carries the start of the model's digest."""
-    return f"{created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{sha256(model)[:8]}"
-
-
-def object_key(version: str, name: str) -> str:
-    """Return where a file of a version is kept."""
-    return f"models/{version}/{name}"
-
-
-def sha256(data: bytes) -> str:
-    """Return the hexadecimal SHA-256 digest."""
-    return hashlib.sha256(data).hexdigest()
-
-
-def load_current(read: Callable[[str], bytes], pointer_json: bytes) -> LoadedModel:
-    """Load the version that the pointer names, and prove it before anybody is answered by it.
-
-    Args:
-        read: returns the bytes of an object, or raises ObjectNotFoundError or StoreError.
-
-    Raises:
-        CorruptModelError: pointer, manifest or model is missing or not what its digest says, or
-            the model does not answer its goldens.
-        StoreError: the store did not answer.
+    Attributes:
+        pointer: None where nothing has been promoted, or the pointer cannot be read.
+        etag: None where there is no pointer object.
     """
-    pointer = Pointer.from_json(pointer_json)
-    try:
-        manifest_json = read(object_key(pointer.version, MANIFEST_FILE))
-        model = read(object_key(pointer.version, MODEL_FILE))
-    except ObjectNotFoundError as error:
-        raise CorruptModelError(f"the current version is not complete: {error} is missing") from error
-    if sha256(manifest_json) != pointer.manifest_sha256:
-        raise CorruptModelError(f"the manifest of {pointer.version} is not the one that was promoted")
-    manifest = Manifest.from_json(manifest_json)
-    if manifest.version != pointer.version:
-        raise CorruptModelError(f"the manifest of {pointer.version} says that it is {manifest.version}")
-    return prove(manifest, model)
 
+    pointer: Pointer | None
+    etag: str | None
 
-def prove(manifest: Manifest, model: bytes) -> LoadedModel:
-    """Check a model against its manifest: digest, canonical form, contract, goldens.
-
-    Raises:
-        CorruptModelError: it fails one of them; the message says which.
-    """
-    record = manifest.files.get(MODEL_FILE)
-    if record is None or sha256(model) != record.sha256:
-        raise CorruptModelError(f"the model file of {manifest.version} does not have the digest of its manifest")
-    if manifest.canonical_form != canonical.VERSION:
-        raise CorruptModelError(
-            f"{manifest.version} wants canonical form {manifest.canonical_form}, this release makes {canonical.VERSION}"
-        )
-    classifier = Classifier(model)
-    expected = np.array([golden.probabilities for golden in manifest.goldens], np.float32)
-    answers = classifier.predict(np.stack([golden.pixels() for golden in manifest.goldens]))
-    same_digits = (answers.argmax(axis=1) == expected.argmax(axis=1)).all()
-    # Written so that NaN fails too.
-    if not (same_digits and np.abs(answers - expected).max() <= GOLDEN_TOLERANCE):
-        raise CorruptModelError(f"{manifest.version} does not answer its golden inputs as it should")
-    return LoadedModel(manifest, classifier)
+    @property
+    def version(self) -> str | None:
+        """The version that is live."""
+        return self.pointer.version if self.pointer else None
 
 
 class Registry:
@@ -125,35 +71,72 @@ class Registry:
             self._create(object_key(manifest.version, name), data)
         self._create(object_key(manifest.version, MANIFEST_FILE), manifest.to_json())
 
-    def promote(self, version: str, force: bool = False) -> Pointer:
+    def promote(self, version: str, over: Standing | None = None) -> Pointer:
         """Point `models/current.json` at a published version.
 
         Args:
-            force: promote even a model that was trained on fewer digits than the current one.
+            over: what the decision to promote was made against; what stands now where it is not given.
 
         Raises:
             UnknownVersionError: the version is not published.
             CorruptModelError: its files fail their proofs.
-            ConflictError: it was trained on less data, or somebody else promoted meanwhile.
+            ConflictError: something else was promoted meanwhile; the message tells what stands.
         """
-        manifest = self.manifest(version)
-        current, etag = self._pointer()
-        if current is not None and current.version == version:
-            return current
-        if current is not None and not force:
-            self._check_training_count(manifest, current.version)
+        over = over or self.standing()
+        self.manifest(version)
+        if over.pointer is not None and over.pointer.version == version:
+            return over.pointer
         pointer = Pointer(
             version=version,
             manifest_sha256=sha256(self._bucket.get(object_key(version, MANIFEST_FILE)).data),
-            previous=current.version if current else None,
+            previous=over.version,
             promoted_at=datetime.now(UTC),
         )
         load_current(self._read, pointer.to_json())  # what readers would not accept is not pointed at
-        if etag is None:
-            self._bucket.create(CURRENT_KEY, pointer.to_json())
-        else:
-            self._bucket.replace(CURRENT_KEY, pointer.to_json(), etag)
+        try:
+            if over.etag is None:
+                self._bucket.create(CURRENT_KEY, pointer.to_json())
+            else:
+                self._bucket.replace(CURRENT_KEY, pointer.to_json(), over.etag)
+        except ConflictError as error:
+            stands = self.standing().version
+            raise ConflictError(
+                f"{version} was not promoted: something else was promoted meanwhile, and {stands} stands"
+            ) from error
         return pointer
+
+    def rollback(self, version: str | None = None, reason: str | None = None) -> Pointer:
+        """Go back to an earlier version, without a test: what is live is recorded as taken back.
+
+        Args:
+            version: where to; the one before the live one where it is not given.
+            reason: is recorded.
+
+        Raises:
+            OperationError: nothing is live, or nothing was before it.
+            UnknownVersionError, CorruptModelError, ConflictError: as in `promote`.
+        """
+        standing = self.standing()
+        if standing.pointer is None:
+            raise OperationError("nothing is live that could be taken back: promote a version")
+        target = version or standing.pointer.previous
+        if target is None or target == standing.version:
+            raise OperationError(f"there is nothing to go back to from {standing.version}")
+        pointer = self.promote(target, standing)
+        taken_back = Decision(outcome="take back", decided_at=pointer.promoted_at, champion=target, reason=reason)
+        record(self._bucket, standing.pointer.version, taken_back)
+        return pointer
+
+    def standing(self) -> Standing:
+        """Return what is live; a pointer that cannot be read counts as none, and can be replaced."""
+        try:
+            stored = self._bucket.get(CURRENT_KEY)
+        except ObjectNotFoundError:
+            return Standing(None, None)
+        try:
+            return Standing(Pointer.from_json(stored.data), stored.etag)
+        except CorruptModelError:
+            return Standing(None, stored.etag)
 
     def current(self) -> Pointer | None:
         """Return the pointer, or None before the first promotion.
@@ -161,18 +144,21 @@ class Registry:
         Raises:
             CorruptModelError: there is one that cannot be read.
         """
-        pointer, etag = self._pointer()
-        if etag is not None and pointer is None:
+        standing = self.standing()
+        if standing.etag is not None and standing.pointer is None:
             raise CorruptModelError(f"{CURRENT_KEY} cannot be read: promote a version to replace it")
-        return pointer
+        return standing.pointer
 
-    def load(self) -> LoadedModel:
-        """Return the current model, proved.
+    def load(self, version: str | None = None) -> LoadedModel:
+        """Return a published model, proved; the current one where no version is given.
 
         Raises:
             NoModelError: nothing has been promoted yet.
-            CorruptModelError: see `load_current`.
+            UnknownVersionError: the version is not published.
+            CorruptModelError: see `digits.proof`.
         """
+        if version is not None:
+            return load_version(self._read, version, self._manifest_json(version))
         try:
             pointer_json = self._bucket.get(CURRENT_KEY).data
         except ObjectNotFoundError:
@@ -181,8 +167,8 @@ class Registry:
 
     def versions(self) -> list[str]:
         """Return the published versions, oldest first."""
-        pattern = re.compile(rf"models/([^/]+)/{re.escape(MANIFEST_FILE)}")
-        return [match[1] for key in self._bucket.keys("models/") if (match := pattern.fullmatch(key))]
+        pattern = re.compile(rf"{MODELS}([^/]+)/{re.escape(MANIFEST_FILE)}")
+        return [match[1] for key in self._bucket.keys(MODELS) if (match := pattern.fullmatch(key))]
 
     def manifest(self, version: str) -> Manifest:
         """Return the manifest of a published version.
@@ -190,10 +176,7 @@ class Registry:
         Raises:
             UnknownVersionError: the version is not published.
         """
-        try:
-            return Manifest.from_json(self._bucket.get(object_key(version, MANIFEST_FILE)).data)
-        except ObjectNotFoundError:
-            raise UnknownVersionError(f"no model {version!r} is published") from None
+        return Manifest.from_json(self._manifest_json(version))
 
     def file(self, manifest: Manifest, name: str) -> bytes:
         """Return a file of a published version.
@@ -205,31 +188,27 @@ class Registry:
             data = self._bucket.get(object_key(manifest.version, name)).data
         except ObjectNotFoundError:
             raise CorruptModelError(f"{name} of {manifest.version} is missing") from None
-        if sha256(data) != manifest.files[name].sha256:
+        if sha256(data) != manifest.files[name].sha256 or len(data) != manifest.files[name].size_bytes:
             raise CorruptModelError(f"{name} of {manifest.version} does not have the digest of its manifest")
         return data
 
-    def _pointer(self) -> tuple[Pointer | None, str | None]:
-        try:
-            stored = self._bucket.get(CURRENT_KEY)
-        except ObjectNotFoundError:
-            return None, None
-        try:
-            return Pointer.from_json(stored.data), stored.etag
-        except CorruptModelError:
-            return None, stored.etag
+    def verify(self, version: str) -> Manifest:
+        """Check all files of a published version, and the model against its proofs.
 
-    def _check_training_count(self, manifest: Manifest, champion_version: str) -> None:
+        Raises:
+            UnknownVersionError: the version is not published.
+            CorruptModelError: something is not as it should be; the message says what.
+        """
+        manifest = self.load(version).manifest
+        for name in manifest.files:
+            self.file(manifest, name)
+        return manifest
+
+    def _manifest_json(self, version: str) -> bytes:
         try:
-            champion = self.manifest(champion_version)
-        except (UnknownVersionError, CorruptModelError):
-            return  # nobody can be answered by it either
-        ours, theirs = manifest.dataset.own_count, champion.dataset.own_count
-        if theirs > ours:
-            raise ConflictError(
-                f"{manifest.version} was trained on {ours:,} digits of its data set and does not replace "
-                f"{champion_version}, trained on {theirs:,}, unless forced"
-            )
+            return self._bucket.get(object_key(version, MANIFEST_FILE)).data
+        except ObjectNotFoundError:
+            raise UnknownVersionError(f"no model {version!r} is published") from None
 
     def _read(self, key: str) -> bytes:
         return self._bucket.get(key).data

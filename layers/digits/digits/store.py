@@ -21,10 +21,16 @@ from obstore.store import S3Store
 from digits.credentials import container_credentials
 from digits.errors import ConfigurationError, DigitsError, ObjectNotFoundError, StoreError
 
+# A read is over after TIMEOUT, or twice that where the store fails first and hangs then. A re-check that
+# finds a new model reads three objects, in the one request that does it.
 CONNECT_TIMEOUT = timedelta(seconds=1)
-TIMEOUT = timedelta(seconds=3)
+TIMEOUT = timedelta(seconds=2)
+# Nothing that is read here is anywhere near; what is larger would only fill the memory.
+LARGEST_OBJECT_BYTES = 16 * 2**20
 # After a failed read with nothing to fall back on, callers get the same failure for this long.
 RETRY_SECONDS = 1.0
+# Further failures in a row double the wait, up to so many times.
+LONGEST_BACKOFF = 8
 
 logger = logging.getLogger(__name__)
 
@@ -48,6 +54,9 @@ class ObjectReader(Protocol):
             StoreError: the store did not answer, or refused.
         """
 
+    def reconnect(self) -> None:
+        """Leave connections and credentials behind, as those in a restored snapshot are stale."""
+
 
 def read(reader: ObjectReader, key: str) -> bytes:
     """Return the bytes of an object, whatever its state; raises as `ObjectReader.get` does."""
@@ -68,25 +77,35 @@ class S3Reader:
                 are found by the client itself.
         """
         self._problem = _configuration_problem(bucket, endpoint)
-        if self._problem:
-            return
         domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
-        self._store = S3Store(
-            bucket,
-            region=region,
-            # Always said, as the client would otherwise take an empty AWS_ENDPOINT_URL_S3 for an address.
-            config={"aws_endpoint_url_s3": endpoint or f"https://s3.{region}.{domain}"},
+        self._bucket, self._region, self._environment = bucket, region, environment
+        # Always said, as the client would otherwise take an empty AWS_ENDPOINT_URL_S3 for an address.
+        self._endpoint = endpoint or f"https://s3.{region}.{domain}"
+        self._store = None if self._problem else self._connect()
+
+    def reconnect(self) -> None:
+        """See `ObjectReader.reconnect`."""
+        self._store = None if self._problem else self._connect()
+
+    def _connect(self) -> S3Store:
+        return S3Store(
+            self._bucket,
+            region=self._region,
+            config={"aws_endpoint_url_s3": self._endpoint},
             client_options={"connect_timeout": CONNECT_TIMEOUT, "timeout": TIMEOUT, "allow_http": True},
-            retry_config={"max_retries": 1, "retry_timeout": 2 * TIMEOUT},
-            credential_provider=container_credentials(environment),
+            retry_config={"max_retries": 1, "retry_timeout": TIMEOUT},
+            credential_provider=container_credentials(self._environment),
         )
 
     def get(self, key: str, etag: str | None = None) -> StoredObject | None:
         """See `ObjectReader.get`; raises ConfigurationError too, where bucket or endpoint make no sense."""
-        if self._problem:
+        if self._store is None:
             raise ConfigurationError(self._problem)
         try:
             result = self._store.get(key, options={"if_none_match": etag} if etag else None)
+            size_bytes = result.meta["size"]
+            if size_bytes > LARGEST_OBJECT_BYTES:
+                raise StoreError(f"{key} has {size_bytes:,} bytes, and no more than {LARGEST_OBJECT_BYTES:,} are read")
             return StoredObject(bytes(result.bytes()), result.meta["e_tag"] or "")
         except NotModifiedError:
             return None
@@ -122,7 +141,10 @@ class CachedObject[T]:
 
     The first caller reads it while the others wait. Later re-checks are done by one caller, in its
     own request, while the others go on with what there is. Where a re-check fails, the last good
-    value stays.
+    value stays, the failure is logged and counted, and the next re-check waits longer.
+
+    Attributes:
+        failures: failed reads in a row, up to now.
     """
 
     def __init__(
@@ -153,6 +175,11 @@ class CachedObject[T]:
         self._clock = clock
         self._lock = threading.Lock()
         self._state: _State[T] = _State()
+        self._next_check = float("-inf")
+        self.failures = 0
+
+    def expire(self) -> None:
+        """Let the next caller ask the store, whenever it was asked last."""
         self._next_check = float("-inf")
 
     @property
@@ -188,10 +215,15 @@ class CachedObject[T]:
         except DigitsError as error:
             self._state = replace(self._state, failure=error)
         finally:
-            wait_seconds = RETRY_SECONDS if self.value is None else self._ttl_seconds
-            self._next_check = self._clock() + wait_seconds
+            self.failures = self.failures + 1 if self._state.failure else 0
+            self._next_check = self._clock() + self._wait_seconds()
         if self._state.failure is not None:
-            logger.warning("%s: %s", self._key, self._state.failure)
+            kept_or_not = "nothing to fall back on" if self.value is None else "the last good one stays"
+            logger.warning("%s: %s (failure %d, %s)", self._key, self._state.failure, self.failures, kept_or_not)
+
+    def _wait_seconds(self) -> float:
+        wait_seconds = RETRY_SECONDS if self.value is None else self._ttl_seconds
+        return wait_seconds * min(2.0 ** max(0, self.failures - 1), LONGEST_BACKOFF)
 
     def _read(self) -> _State[T]:
         stored = self._reader.get(self._key, self._state.etag)

@@ -1,0 +1,130 @@
+"""Decisions on a version: why it was promoted, refused or taken back. The manifest stays as it was written."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING, Literal
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from digits.errors import CorruptModelError, ObjectNotFoundError
+from digits.layout import decisions_key
+from digits.manifest import Version, first_problem
+
+if TYPE_CHECKING:
+    from digits.bucket import Bucket
+
+Outcome = Literal["promote", "force", "refuse", "take back"]
+
+
+class Check(BaseModel):
+    """One thing that a challenger has to show.
+
+    Attributes:
+        figure: what was measured; compared with `limit` in the direction that `rule` names.
+        passed: whether it was shown.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str
+    figure: float
+    rule: Literal["at least", "at most"]
+    limit: float
+
+    @property
+    def passed(self) -> bool:
+        """Whether it was shown; a figure that is no number shows nothing."""
+        return self.figure >= self.limit if self.rule == "at least" else self.figure <= self.limit
+
+
+class Scores(BaseModel):
+    """How good a model was in the run that decided.
+
+    Attributes:
+        test_accuracy: as its manifest reports it; nothing is decided on it.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    version: Version
+    holdout_accuracy: float
+    field_accuracy: float
+    holdout_calibration_error: float
+    field_calibration_error: float
+    test_accuracy: float
+
+
+class Decision(BaseModel):
+    """What was decided on a version, when, against which champion and on which figures.
+
+    Attributes:
+        champion: what was live then; null where nothing was.
+        reason: of an operator who overruled the checks or took the version back.
+        holdout_count: digits that both models were scored on.
+    """
+
+    model_config = ConfigDict(frozen=True)
+
+    outcome: Outcome
+    decided_at: datetime
+    champion: Version | None
+    reason: str | None = None
+    holdout_count: int | None = None
+    scores: list[Scores] = []
+    checks: list[Check] = []
+
+    @property
+    def failed(self) -> list[Check]:
+        """The checks that were not passed."""
+        return [check for check in self.checks if not check.passed]
+
+
+class Decisions(BaseModel):
+    """`decisions/<version>.json`: all decisions on a version, oldest first."""
+
+    version: Version
+    decisions: list[Decision]
+
+    def to_json(self) -> bytes:
+        """Return the bytes of the object."""
+        return self.model_dump_json(indent=2).encode() + b"\n"
+
+    @classmethod
+    def from_json(cls, data: bytes) -> Decisions:
+        """Read the object.
+
+        Raises:
+            CorruptModelError: it holds no decisions.
+        """
+        try:
+            return cls.model_validate_json(data)
+        except ValidationError as error:
+            raise CorruptModelError(f"the decisions cannot be read: {first_problem(error)}") from error
+
+
+def recorded(bucket: Bucket, version: str) -> list[Decision]:
+    """Return what was decided on a version, oldest first."""
+    return _read(bucket, version)[0]
+
+
+def record(bucket: Bucket, version: str, decision: Decision) -> None:
+    """Add to what was decided on a version.
+
+    Raises:
+        ConflictError: somebody else did so at the same time.
+    """
+    before, etag = _read(bucket, version)
+    document = Decisions(version=version, decisions=[*before, decision]).to_json()
+    if etag is None:
+        bucket.create(decisions_key(version), document)
+    else:
+        bucket.replace(decisions_key(version), document, etag)
+
+
+def _read(bucket: Bucket, version: str) -> tuple[list[Decision], str | None]:
+    try:
+        stored = bucket.get(decisions_key(version))
+    except ObjectNotFoundError:
+        return [], None
+    return Decisions.from_json(stored.data).decisions, stored.etag

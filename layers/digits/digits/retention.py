@@ -1,0 +1,78 @@
+"""Which versions stay: the live one, the one before it, pinned ones and the newest; others may be deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING
+
+from digits.errors import ConflictError
+from digits.layout import MANIFEST_FILE, MODELS, PINS, is_version, object_key
+from digits.registry import Registry
+
+if TYPE_CHECKING:
+    from digits.bucket import Bucket
+
+# A folder without a manifest may be an upload under way; after so long it is none any more.
+ABANDONED_AFTER = timedelta(days=1)
+
+
+def pin(bucket: Bucket, version: str) -> None:
+    """Keep a version from being pruned, as a deployment is pinned to it.
+
+    Raises:
+        UnknownVersionError: the version is not published.
+    """
+    Registry(bucket).manifest(version)
+    try:
+        bucket.create(f"{PINS}{version}", b"")
+    except ConflictError:
+        return  # it is pinned already
+
+
+def unpin(bucket: Bucket, version: str) -> None:
+    """Let a version be pruned again."""
+    bucket.delete(f"{PINS}{version}")
+
+
+def pins(bucket: Bucket) -> set[str]:
+    """Return the versions that are kept from being pruned."""
+    return {key.removeprefix(PINS) for key in bucket.keys(PINS)}
+
+
+def prune(bucket: Bucket, keep: int, dry_run: bool = False) -> Iterator[str]:
+    """Delete old versions, and what uploads that were given up have left.
+
+    Args:
+        keep: how many of the newest versions stay, besides the live one, the one before it, and pinned ones.
+        dry_run: delete nothing.
+
+    Returns:
+        The versions and folders that go, each before it does.
+
+    Raises:
+        CorruptModelError: the pointer cannot be read, so that nobody knows what is live.
+    """
+    registry = Registry(bucket)
+    versions = registry.versions()
+    for version in [*versions[: max(0, len(versions) - keep)], *_abandoned(bucket, set(versions))]:
+        # Read again for each: a promotion may come between.
+        pointer = registry.current()
+        if version in pins(bucket) or (pointer and version in (pointer.version, pointer.previous)):
+            continue
+        yield version
+        if not dry_run:
+            # The manifest goes first: from then on nobody sees the version.
+            bucket.delete(object_key(version, MANIFEST_FILE))
+            for key in list(bucket.keys(object_key(version, ""))):
+                bucket.delete(key)
+
+
+def _abandoned(bucket: Bucket, versions: set[str]) -> list[str]:
+    """Return the folders without a manifest in which nothing has been written for a day."""
+    newest: dict[str, datetime] = {}
+    for key, modified in bucket.entries(MODELS):
+        name, slash, _ = key.removeprefix(MODELS).partition("/")
+        if slash and is_version(name) and name not in versions:
+            newest[name] = max(modified, newest.get(name, modified))
+    return [name for name, modified in newest.items() if datetime.now(UTC) - modified > ABANDONED_AFTER]

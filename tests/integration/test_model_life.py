@@ -1,0 +1,285 @@
+"""What happens to a model: promoted in a race, taken back, verified, pruned, and killed while it is written."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from digits import decisions, retention
+from digits.bucket import Bucket
+from digits.errors import ConflictError, CorruptModelError, NoModelError, OperationError, UnknownVersionError
+from digits.layout import CURRENT_KEY, object_key
+from digits.manifest import Manifest
+from digits.registry import Registry
+from digits.retention import prune
+from tests.integration.test_registry import another
+
+type Version = tuple[Manifest, dict[str, bytes]]
+
+ROUNDS = 100
+
+
+@pytest.fixture
+def slim(version: Version) -> Version:
+    """The trained version with its model alone, which is quickly written."""
+    manifest, files = version
+    name = "model.tflite"
+    return manifest.model_copy(update={"files": {name: manifest.files[name]}}), {name: files[name]}
+
+
+# Two at a time
+
+
+def test_of_two_promotions_exactly_one_wins_and_the_other_is_told_which_version_stands(
+    bucket: Bucket, slim: Version
+) -> None:
+    names = []
+    for year in (2030, 2031):
+        manifest, files = another(slim, year)
+        Registry(bucket).publish(manifest, files)
+        names.append(manifest.version)
+    Registry(bucket).publish(*slim)
+    for round_ in range(ROUNDS):
+        Registry(bucket).promote(slim[0].version)
+        barrier = threading.Barrier(2)
+
+        def promote(name: str, barrier: threading.Barrier = barrier) -> str:
+            registry = Registry(bucket)
+            standing = registry.standing()
+            barrier.wait()
+            try:
+                return f"won {registry.promote(name, standing).version}"
+            except ConflictError as error:
+                return f"lost {error}"
+
+        with ThreadPoolExecutor(2) as threads:
+            outcomes = sorted(threads.map(promote, names))
+        winner = Registry(bucket).standing().version
+        assert winner in names
+        assert outcomes[1] == f"won {winner}", (round_, outcomes)
+        assert outcomes[0].startswith("lost")
+        assert outcomes[0].endswith(f"{winner} stands")
+
+
+# Taken back
+
+
+def test_rollback_goes_to_the_version_before_and_records_it(bucket: Bucket, version: Version) -> None:
+    registry, newer = Registry(bucket), another(version)
+    for each in (version, newer):
+        registry.publish(*each)
+        registry.promote(each[0].version)
+    pointer = registry.rollback(reason="reads sevens as ones")
+    assert (pointer.version, pointer.previous) == (version[0].version, newer[0].version)
+    (taken_back,) = decisions.recorded(bucket, newer[0].version)
+    assert (taken_back.outcome, taken_back.champion) == ("take back", version[0].version)
+    assert taken_back.reason == "reads sevens as ones"
+
+
+def test_rollback_can_name_a_version(bucket: Bucket, version: Version) -> None:
+    registry = Registry(bucket)
+    chain = [version, another(version, 2030), another(version, 2031)]
+    for each in chain:
+        registry.publish(*each)
+        registry.promote(each[0].version)
+    assert registry.rollback(version[0].version).version == version[0].version
+    with pytest.raises(UnknownVersionError, match="no model '20200101T000000Z-00000000'"):
+        registry.rollback("20200101T000000Z-00000000")
+
+
+def test_there_must_be_something_to_go_back_to(bucket: Bucket, version: Version) -> None:
+    registry = Registry(bucket)
+    with pytest.raises(OperationError, match="nothing is live"):
+        registry.rollback()
+    registry.publish(*version)
+    registry.promote(version[0].version)
+    with pytest.raises(OperationError, match="nothing to go back to"):
+        registry.rollback()
+
+
+# Verified
+
+
+def test_verify_names_the_file_that_is_damaged_or_gone(published: Bucket, version: Version) -> None:
+    registry, name = Registry(published), version[0].version
+    assert registry.verify(name) == version[0]
+    key = object_key(name, "report/metrics.json")
+    published.replace(key, b"{}", published.get(key).etag)
+    with pytest.raises(CorruptModelError, match=r"report/metrics\.json of .* digest"):
+        registry.verify(name)
+    published.delete(key)
+    with pytest.raises(CorruptModelError, match=r"report/metrics\.json of .* is missing"):
+        registry.verify(name)
+    with pytest.raises(UnknownVersionError):
+        registry.verify("20200101T000000Z-00000000")
+
+
+# Pruned
+
+
+@pytest.fixture
+def many(bucket: Bucket, slim: Version) -> list[str]:
+    """Six versions, oldest first; the third is live, the second was before it."""
+    registry, names = Registry(bucket), []
+    for year in range(2030, 2036):
+        manifest, files = another(slim, year)
+        registry.publish(manifest, files)
+        names.append(manifest.version)
+    registry.promote(names[1])
+    registry.promote(names[2])
+    return names
+
+
+def test_prune_keeps_the_live_one_the_one_before_it_pinned_ones_and_the_newest(bucket: Bucket, many: list[str]) -> None:
+    retention.pin(bucket, many[3])
+    would_go = list(prune(bucket, keep=1, dry_run=True))
+    assert would_go == [many[0], many[4]]
+    assert Registry(bucket).versions() == many
+    assert list(prune(bucket, keep=1)) == would_go
+    assert Registry(bucket).versions() == [many[1], many[2], many[3], many[5]]
+    assert not list(bucket.keys(object_key(many[0], "")))
+    retention.unpin(bucket, many[3])
+    assert list(prune(bucket, keep=0)) == [many[3], many[5]]
+    assert Registry(bucket).load().manifest.version == many[2]
+
+
+def test_only_a_published_version_can_be_pinned(bucket: Bucket, slim: Version) -> None:
+    with pytest.raises(UnknownVersionError):
+        retention.pin(bucket, slim[0].version)
+    Registry(bucket).publish(*slim)
+    retention.pin(bucket, slim[0].version)
+    retention.pin(bucket, slim[0].version)
+    assert retention.pins(bucket) == {slim[0].version}
+
+
+def test_an_upload_that_was_given_up_goes_after_a_day(
+    bucket: Bucket, many: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given_up = "20290101T000000Z-00000000"
+    bucket.create(object_key(given_up, "model.tflite"), b"half")
+    assert list(prune(bucket, keep=9)) == []
+    monkeypatch.setattr(retention, "ABANDONED_AFTER", timedelta(0))
+    assert list(prune(bucket, keep=9)) == [given_up]
+    assert Registry(bucket).versions() == many
+
+
+def test_nothing_is_pruned_where_nobody_knows_what_is_live(bucket: Bucket, many: list[str]) -> None:
+    bucket.replace(CURRENT_KEY, b"{", bucket.get(CURRENT_KEY).etag)
+    with pytest.raises(CorruptModelError, match="cannot be read"):
+        list(prune(bucket, keep=0))
+    assert Registry(bucket).versions() == many
+
+
+# Killed at every step
+
+
+class KilledError(BaseException):
+    """The process is gone: no handler of an ordinary exception sees it."""
+
+
+class DyingClient:
+    """A client of the store whose process is killed before, or just after, its n-th request."""
+
+    def __init__(self, client: Any, after: int, done: bool) -> None:
+        self._client, self._left, self._done = client, after, done
+
+    def __getattr__(self, name: str) -> Any:
+        call = getattr(self._client, name)
+        if name not in ("put_object", "get_object", "delete_object"):
+            return call
+
+        def dying(**arguments: Any) -> Any:
+            self._left -= 1
+            if self._left < 0 and not self._done:
+                raise KilledError
+            answer = call(**arguments)
+            if self._left < 0:
+                raise KilledError
+            return answer
+
+        return dying
+
+
+def lives(bucket: Bucket, story: Any) -> Iterator[int]:
+    """Tell a story again and again, killed one request later each time, until it comes to its end."""
+    for done in (False, True):
+        for step in range(200):
+            try:
+                story(Bucket(bucket.name, DyingClient(bucket._client, step, done)))  # type: ignore[arg-type]
+            except KilledError:
+                yield step
+            else:
+                break
+        else:
+            raise AssertionError("the story has no end")
+
+
+def assert_whole(bucket: Bucket, live: set[str]) -> None:
+    """Readers see one of the given versions, or none where that is allowed, and only whole versions."""
+    registry = Registry(bucket)
+    for name in registry.versions():
+        registry.verify(name)
+    try:
+        assert registry.load().manifest.version in live
+    except NoModelError:
+        assert "" in live
+
+
+def test_publishing_and_promoting_can_be_killed_at_any_step(bucket: Bucket, slim: Version, version: Version) -> None:
+    steps = 0
+    years = iter(range(2030, 2999))
+    older = another(slim, 2029)
+    Registry(bucket).publish(*older)
+    Registry(bucket).promote(older[0].version)
+    newer = another(slim, next(years))
+
+    def story(dying: Bucket) -> None:
+        Registry(dying).publish(*newer)
+        Registry(dying).promote(newer[0].version)
+
+    for _ in lives(bucket, story):
+        steps += 1
+        assert_whole(bucket, {older[0].version, newer[0].version})
+        # Whoever tries again comes to the end, from wherever the first one was killed.
+        Registry(bucket).publish(*newer)
+        Registry(bucket).promote(newer[0].version)
+        assert_whole(bucket, {newer[0].version})
+        older, newer = newer, another(slim, next(years))
+    assert steps >= 14
+
+
+def test_the_first_promotion_can_be_killed_at_any_step(bucket: Bucket, slim: Version) -> None:
+    def story(dying: Bucket) -> None:
+        Registry(dying).publish(*slim)
+        Registry(dying).promote(slim[0].version)
+
+    for _ in lives(bucket, story):
+        assert_whole(bucket, {"", slim[0].version})
+        for key in list(bucket.keys("")):
+            bucket.delete(key)
+
+
+def test_rollback_and_prune_can_be_killed_at_any_step(bucket: Bucket, many: list[str]) -> None:
+    for _ in lives(bucket, lambda dying: Registry(dying).rollback()):
+        assert_whole(bucket, {many[1], many[2]})
+    live = Registry(bucket).standing().version
+    assert live is not None
+    for _ in lives(bucket, lambda dying: list(prune(dying, keep=0))):
+        assert_whole(bucket, {live})
+    assert len(Registry(bucket).versions()) == 2
+
+
+def test_a_decision_is_never_lost_to_another_one(bucket: Bucket, slim: Version) -> None:
+    decision = decisions.Decision(outcome="refuse", decided_at=datetime.now(UTC), champion=None)
+    name = slim[0].version
+    for _ in range(3):
+        decisions.record(bucket, name, decision)
+    assert decisions.recorded(bucket, name) == [decision] * 3
+    bucket.replace(f"decisions/{name}.json", b"[]", bucket.get(f"decisions/{name}.json").etag)
+    with pytest.raises(CorruptModelError, match="decisions"):
+        decisions.record(bucket, name, decision)
