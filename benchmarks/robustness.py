@@ -14,8 +14,8 @@ from pathlib import Path
 from digits.canonical import canonicalize
 from digits.classifier import Classifier
 from digits.errors import DigitsError, UnreadableDigitError
+from digits.layout import MODEL_FILE
 from digits.manifest import RobustnessRow
-from digits.registry import MODEL_FILE
 from training import dataset
 from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
 from training.dataset import Part

@@ -32,8 +32,9 @@ from training.artifacts import FIELD_FOLDER, OUTPUT  # noqa: E402
 from training.dataset import Dataset, Part  # noqa: E402
 from training.evaluate import measure, wilson_interval  # noqa: E402
 from training.fit import StopRequest, probabilities  # noqa: E402
+from training.provenance import library_versions  # noqa: E402
 from training.recipes import RECIPES, Recipe, find_recipe  # noqa: E402
-from training.robustness import FieldDigits, field_digits  # noqa: E402
+from training.robustness import FIELD_DIGITS, FieldDigits, field_digits  # noqa: E402
 
 IMPORT_SECONDS = time.perf_counter() - _IMPORTING
 PUBLISHED_ACCURACY = 0.9906
@@ -123,14 +124,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     started = time.perf_counter()
-    field = field_digits(data.holdout.sample(job.FIELD_DIGITS), OUTPUT / FIELD_FOLDER)
+    field = field_digits(data.holdout.sample(FIELD_DIGITS), OUTPUT / FIELD_FOLDER)
     field_seconds = time.perf_counter() - started
     print(f"{_machine()}\n{data.name} from {data.source}; imports {IMPORT_SECONDS:.0f} s", flush=True)
     document = {
         "command": "python -m benchmarks.training " + " ".join(sys.argv[1:] if arguments is None else arguments),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
         "machine": _machine(),
-        "versions": job.library_versions(),
+        "versions": library_versions(),
         "data": data.name,
         "import_seconds": IMPORT_SECONDS,
         "field_digits_seconds": field_seconds,

@@ -14,11 +14,14 @@ from pathlib import Path
 
 from digits.bucket import Bucket
 from digits.canonical import canonicalize
-from digits.errors import CorruptModelError, DigitsError, ImageError
+from digits.errors import DataError, DigitsError, ImageError
 from digits.images import decode
-from digits.registry import MODEL_FILE, Registry, sha256
-from training.artifacts import OUTPUT, REPORT_FOLDER, fetch_report, latest_folder, read_folder
+from digits.layout import sha256
+from digits.registry import Registry
+from training import registry_commands
+from training.artifacts import OUTPUT, REPORT_FOLDER, fetch_report, latest_folder
 from training.quiet import quiet_libraries
+from training.registry_commands import find_bucket
 
 _EPILOG = """\
 environment:
@@ -82,13 +85,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     train.set_defaults(command=train_command)
 
-    publish = commands.add_parser(
-        "publish", help="make a trained model the current one", description=publish_command.__doc__
-    )
-    publish.add_argument("folder", type=Path, nargs="?", help="a version's folder (default: the newest in artifacts)")
-    publish.add_argument("--force", action="store_true", help="even over a model that was trained on more digits")
-    publish.set_defaults(command=publish_command)
-
     test = commands.add_parser("test", help="read images with the current model", description=test_command.__doc__)
     test.add_argument(
         "images", nargs="+", metavar="IMAGE", help="a PNG, JPEG, GIF, BMP, WebP or TIFF file of one digit"
@@ -100,8 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("--json", action="store_true", help="print all figures as JSON instead")
     report.set_defaults(command=report_command)
 
-    models = commands.add_parser("models", help="list the published models", description=models_command.__doc__)
-    models.set_defaults(command=models_command)
+    registry_commands.add_commands(commands)
     return parser
 
 
@@ -128,6 +123,8 @@ def train_command(options: argparse.Namespace) -> int:
         print("data: this is a small part of MNIST; name the whole with --data or DIGITS_MNIST for a better model")
     if options.extra:
         found = extra.add_extra(found, options.extra, say=print)
+        if found.extra is None:
+            raise DataError(f"{options.extra} adds nothing")
     print(f"recipe: {recipe.name}: {recipe.summary}", flush=True)
     say = partial(print, flush=True)
     stop = fit.StopRequest(options.time_limit)
@@ -138,20 +135,9 @@ def train_command(options: argparse.Namespace) -> int:
     return 0
 
 
-def publish_command(options: argparse.Namespace) -> int:
-    """Upload a trained model under its version and point the service at it."""
-    registry = _registry()
-    manifest, files = read_folder(options.folder or latest_folder(OUTPUT))
-    registry.publish(manifest, files)
-    print(f"published {manifest.version}")
-    pointer = registry.promote(manifest.version, force=options.force)
-    print(f"current is {pointer.version}" + (f", before it {pointer.previous}" if pointer.previous else ""))
-    return 0
-
-
 def test_command(options: argparse.Namespace) -> int:
     """Read images with the current model: one line for each, in the order given."""
-    loaded = _registry().load()
+    loaded = Registry(find_bucket()).load()
     print(f"{'digit':5}  {'confidence':>10}  {'sha256':12}  image        (model {loaded.manifest.version})")
     status = 0
     for path in options.images:
@@ -173,31 +159,9 @@ def report_command(options: argparse.Namespace) -> int:
     version = options.version or latest_folder(OUTPUT).name
     folder = OUTPUT / version / REPORT_FOLDER
     if not ((folder / PAGE).is_file() and (folder / METRICS).is_file()):
-        fetch_report(_registry(), version, folder)
+        fetch_report(Registry(find_bucket()), version, folder)
     metrics = (folder / METRICS).read_text(encoding="utf-8")
     print(metrics if options.json else f"{summary(json.loads(metrics))}\nreport             {folder / PAGE}")
-    return 0
-
-
-def models_command(_: argparse.Namespace) -> int:
-    """List the published models, oldest first, with their accuracy; * marks the current one."""
-    registry = _registry()
-    current = registry.current()
-    versions = registry.versions()
-    print(f"  {'version':25}  {'test accuracy':>13}  {'recipe':10}  {'trained on':>10}  bytes")
-    for version in versions:
-        mark = "*" if current and current.version == version else " "
-        try:
-            manifest = registry.manifest(version)
-        except CorruptModelError as error:
-            print(f"{mark} {version:25}  {error}")
-            continue
-        print(
-            f"{mark} {version:25}  {manifest.test.accuracy:>13.2%}  {manifest.recipe.name:10}  "
-            f"{manifest.dataset.training_count:>10,}  {manifest.files[MODEL_FILE].size_bytes:,}"
-        )
-    if not versions:
-        print("  none")
     return 0
 
 
@@ -213,10 +177,6 @@ def _seconds(text: str) -> float:
     if not 0 < seconds < math.inf:
         raise ValueError(text)
     return seconds
-
-
-def _registry() -> Registry:
-    return Registry(Bucket(os.environ.get("DIGITS_BUCKET", "")))
 
 
 def _read_file(path: str) -> bytes:

@@ -6,8 +6,9 @@ import re
 from pathlib import Path
 
 from digits.errors import DataError
+from digits.layout import MANIFEST_FILE
 from digits.manifest import Manifest
-from digits.registry import MANIFEST_FILE, Registry
+from digits.registry import Registry
 
 OUTPUT = Path("artifacts")
 REPORT_FOLDER = "report"  # within a version's folder

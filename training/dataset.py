@@ -21,6 +21,7 @@ import tokenize
 import zipfile
 import zlib
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
@@ -32,7 +33,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.bucket import Bucket
-from digits.errors import DataError, ObjectNotFoundError
+from digits.errors import ConflictError, DataError, ObjectNotFoundError
 from digits.manifest import ExtraRecord
 
 BUCKET_KEY = "datasets/mnist.npz"
@@ -42,6 +43,7 @@ ANSWER_SECONDS = 7.0
 SPLIT_SEED = 20261122
 HOLDOUT_SHARE = 12  # one digit in so many
 SUBSET_SHARE = 10  # one digit in so many for the holdout, and as many for the test
+SUBSET_NAME = "mnist-subset-5000"
 SUBSET_SIZE = 5_000
 
 _PARTS = ("x_train", "y_train", "x_test", "y_test")
@@ -71,6 +73,8 @@ _UNREADABLE = (
     zipfile.BadZipFile,
     zlib.error,
 )
+
+type Array = NDArray[np.uint8]
 
 logger = logging.getLogger(__name__)
 
@@ -130,18 +134,46 @@ def find(path: str | None, bucket: Bucket | None, environment: Mapping[str, str]
     return _from_bucket(bucket) or _from_keras(environment) or load_subset()
 
 
+def seed(bucket: Bucket, environment: Mapping[str, str]) -> str | None:
+    """Put MNIST into a bucket that has none, from `DIGITS_MNIST` or Keras's cache or download.
+
+    Returns:
+        Where it was taken from; None where the bucket has it, or it cannot be had.
+
+    Raises:
+        DataError: what is found is damaged or is not MNIST.
+    """
+    path = environment.get("DIGITS_MNIST")
+    if path == EMBEDDED or any(key == BUCKET_KEY for key in bucket.keys(BUCKET_KEY)):
+        return None
+    found = _arrays(Path(path)) if path else _keras_arrays(environment)
+    if found is None:
+        return None
+    arrays, source = found
+    _mnist(arrays, source)
+    file = BytesIO()
+    np.savez_compressed(file, allow_pickle=False, **dict(zip(_PARTS, arrays, strict=True)))
+    with suppress(ConflictError):  # somebody else did the same
+        bucket.create(BUCKET_KEY, file.getvalue())
+    return source
+
+
 def load_path(path: Path) -> Dataset:
     """Read MNIST from an npz file or a folder of IDX files.
 
     Raises:
         DataError: it is missing, damaged, or not MNIST.
     """
+    arrays, source = _arrays(path)
+    # The manifest is published: it tells the file's name, not where somebody keeps it.
+    return replace(_mnist(arrays, source), source=path.name)
+
+
+def _arrays(path: Path) -> tuple[list[Array], str]:
     try:
-        arrays = _read_idx(path) if path.is_dir() else _read_npz(path.read_bytes(), str(path))
+        return _read_idx(path) if path.is_dir() else _read_npz(path.read_bytes(), str(path)), str(path)
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
-    # The manifest is published: it tells the file's name, not where somebody keeps it.
-    return replace(_mnist(arrays, str(path)), source=path.name)
 
 
 def load_subset() -> Dataset:
@@ -160,7 +192,7 @@ def load_subset() -> Dataset:
         raise DataError("the embedded subset of MNIST is not the one that was expected")
     rest, test = split(everything, SUBSET_SHARE)
     training, holdout = split(rest, SUBSET_SHARE - 1)
-    return Dataset("mnist-subset-5000", "the embedded subset", training, holdout, test)
+    return Dataset(SUBSET_NAME, "the embedded subset", training, holdout, test)
 
 
 def split(part: Part, share: int) -> tuple[Part, Part]:
@@ -247,6 +279,15 @@ def _from_bucket(bucket: Bucket | None) -> Dataset | None:
 
 
 def _from_keras(environment: Mapping[str, str]) -> Dataset | None:
+    found = _keras_arrays(environment)
+    if found is None:
+        return None
+    arrays, source = found
+    dataset = _mnist(arrays, source)
+    return dataset if source == DOWNLOAD_URL else replace(dataset, source=Path(source).name)
+
+
+def _keras_arrays(environment: Mapping[str, str]) -> tuple[list[Array], str] | None:
     """Keras's own cache, filled from Keras's own address, but without waiting for a host that is silent."""
     home = Path(environment.get("KERAS_HOME") or Path.home() / ".keras")
     cached = home / "datasets/mnist.npz"
@@ -256,13 +297,14 @@ def _from_keras(environment: Mapping[str, str]) -> Dataset | None:
         except (OSError, HTTPException) as error:
             logger.info("MNIST cannot be downloaded: %s", error)
             return None
-        dataset = _mnist(_read_npz(data, DOWNLOAD_URL), DOWNLOAD_URL)
+        arrays = _read_npz(data, DOWNLOAD_URL)
+        _mnist(arrays, DOWNLOAD_URL)  # nothing else is kept
         try:
             _write_whole(cached, data)
         except OSError as error:
             logger.info("MNIST is not kept for the next time: %s", error)
-        return dataset
-    return load_path(cached)
+        return arrays, DOWNLOAD_URL
+    return _arrays(cached)
 
 
 def _download(url: str) -> bytes:

@@ -19,7 +19,7 @@ from scipy.special import softmax
 from digits.classifier import MAX_BATCH, Classifier
 from digits.errors import ParityError
 from digits.manifest import Golden
-from digits.registry import GOLDEN_TOLERANCE
+from digits.proof import GOLDEN_TOLERANCE
 from training.dataset import Part
 from training.evaluate import measure
 from training.fit import probabilities

@@ -31,7 +31,7 @@ type Example = tuple[str, int, Callable[[], Pixels]]
 
 
 def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Dataset:
-    """Return the data set with more training digits.
+    """Return the data set with more training digits, or as it was where none can be taken.
 
     A picture that cannot be read, or shows no single digit, is named and left out. One that is a digit of
     the data set is left out too: any that has the same digest in canonical form, and of the holdout and the
@@ -42,7 +42,7 @@ def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Datas
             of `images`, uint8 (n, height, width), and `labels`, 0 to 9 (also as `x_train`, `y_train`).
 
     Raises:
-        DataError: nothing is there, a label is missing or contradicts another, or no picture can be taken.
+        DataError: nothing is there, or a label is missing or contradicts another.
     """
     examples = list(_pictures(path) if path.is_dir() else _archive(path))
     known = _Known(dataset)
@@ -66,7 +66,7 @@ def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Datas
     source = path.resolve().name
     say(f"extra: {len(taken):,} new digits of {source}; {duplicates:,} known already, {refused:,} refused")
     if not taken:
-        raise DataError(f"{path} adds nothing")
+        return dataset
     extra = Part(
         np.stack([pixels for pixels, _, _ in taken.values()]),
         np.array([label for _, label, _ in taken.values()], np.uint8),

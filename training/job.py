@@ -3,36 +3,33 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import keras
 
-from digits import canonical, registry
+from digits import canonical
 from digits.classifier import CLASS_COUNT, Classifier
 from digits.errors import ConfigurationError, OperationError
+from digits.layout import MANIFEST_FILE, MODEL_FILE, new_version, sha256
 from digits.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, Tensor, TrainingRecord
-from digits.registry import MANIFEST_FILE, MODEL_FILE
 from training import recipes, report
 from training.artifacts import FIELD_FOLDER, REPORT_FOLDER
 from training.dataset import Dataset
 from training.evaluate import acceptance_threshold, fit_temperature, measure
 from training.export import check_parity, compare, divide_logits, make_goldens, to_litert
 from training.fit import Fitted, Progress, StopRequest, fit, probabilities
+from training.provenance import code_revision, code_sha256, library_versions
 from training.quiet import quiet_libraries
 from training.recipes import Recipe
-from training.robustness import FieldDigits, field_digits, measure_rows
+from training.robustness import FIELD_DIGITS, FieldDigits, field_digits, measure_rows
 
 KERAS_FILE = "model.keras"
-FIELD_DIGITS = 500  # of the holdout and of the test digits, in each row of the robustness table
 WORTH_KEEPING = 0.5  # of the holdout, read rightly, where training was ended early
-_LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy")
 
 
 @dataclass(frozen=True)
@@ -153,7 +150,7 @@ def _evaluate(
     field, test_field = fields
     created_at = datetime.now(UTC).replace(microsecond=0)
     manifest = Manifest(
-        version=registry.new_version(made.model, created_at),
+        version=new_version(made.model, created_at),
         created_at=created_at,
         files=_file_records(folder),
         input=Tensor(name=recipes.INPUT_NAME, dtype="uint8", shape=[-1, *recipes.IMAGE_SHAPE], minimum=0, maximum=255),
@@ -162,7 +159,7 @@ def _evaluate(
         canonical_form=canonical.VERSION,
         recipe=RecipeRecord(
             name=recipe.name,
-            hyperparameters={**recipe.hyperparameters(), "epochs": recipe.epochs_for(len(dataset.training))},
+            hyperparameters=recipe.hyperparameters(len(dataset.training)),
             parameter_count=network.count_params(),
             seed=seed,
         ),
@@ -176,7 +173,8 @@ def _evaluate(
             test_count=len(dataset.test),
             extra=dataset.extra,
         ),
-        code_revision=_code_revision(),
+        code_revision=code_revision(),
+        code_sha256=code_sha256(),
         libraries=library_versions(),
         wall_seconds=round(made.wall_seconds, 1),
         acceptance_threshold=threshold,
@@ -217,25 +215,4 @@ def _file_records(folder: Path) -> dict[str, FileRecord]:
 
 def _file_record(path: Path) -> FileRecord:
     data = path.read_bytes()
-    return FileRecord(sha256=registry.sha256(data), size_bytes=len(data))
-
-
-def _code_revision() -> str | None:
-    """Return git's name for the code, marked where it has been changed; None outside a checkout."""
-    command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
-    try:
-        answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return answer.stdout.strip()
-
-
-def library_versions() -> dict[str, str]:
-    """Return the versions of what decides a model's weights and answers."""
-    versions = {}
-    for name in _LIBRARIES:
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return versions
+    return FileRecord(sha256=sha256(data), size_bytes=len(data))

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.manifest import Manifest, Metrics, Robustness
-from digits.registry import GOLDEN_TOLERANCE
+from digits.proof import GOLDEN_TOLERANCE
 from training import figures
 from training.dataset import Part
 from training.distortions import ROWS

@@ -31,6 +31,7 @@ from training.dataset import Part, read_arrays
 from training.distortions import ROWS
 from training.evaluate import calibration_error, negative_log_likelihood
 
+FIELD_DIGITS = 500  # of a part, in each row of the table that a training run or a promotion makes
 CLEAN = "clean"
 REFUSED_CLEAN = 0.001
 REFUSED = 0.01

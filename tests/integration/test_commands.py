@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,7 +16,9 @@ from digits.manifest import Manifest
 from digits.registry import Registry
 from digits.tokens import KEY, TokenSet
 from tests import events
+from training import dataset, promotion, robustness
 from training.__main__ import main
+from training.dataset import load_subset
 
 type Version = tuple[Manifest, dict[str, bytes]]
 type Output = pytest.CaptureFixture[str]
@@ -28,6 +31,18 @@ def assert_fails(output: Output, status: int, message: str) -> None:
     assert error.startswith("error: ")
     assert error.count("\n") == 1, error
     assert message in error
+
+
+@pytest.fixture
+def at_home(trained: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work where the trained version's folder `artifacts` is."""
+    monkeypatch.chdir(trained.parents[1])
+
+
+@pytest.fixture
+def costly(at_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let every model cost more than it may."""
+    monkeypatch.setattr(promotion, "MOST_MULTIPLY_ADDS", 1_000)
 
 
 def test_test_reads_files_in_order_each_with_its_digest(published: Bucket, version: Version, capsys: Output) -> None:
@@ -68,6 +83,55 @@ def test_models_marks_the_current_one(published: Bucket, version: Version, capsy
     line = capsys.readouterr().out.splitlines()[1]
     assert line.startswith(f"* {version[0].version}")
     assert f"{version[0].test.accuracy:.2%}" in line
+
+
+def test_a_model_is_promoted_taken_back_verified_pinned_and_pruned(
+    published: Bucket, at_home: None, version: Version, second_version: Version, capsys: Output
+) -> None:
+    first, second = version[0].version, second_version[0].version
+    Registry(published).publish(*second_version)
+    assert main(["promote", second, "--force", "for a test"]) == 0
+    shown = capsys.readouterr().out
+    assert f"{second}: promoted" in shown
+    assert f"over {first}" in shown
+    assert "of 35 checks passed" in shown
+    assert f"current is {second}, before it {first}" in shown
+    assert main(["rollback", "--reason", "only a test"]) == 0
+    assert f"current is {first}, {second} is taken back" in capsys.readouterr().out
+    assert main(["verify", first]) == 0
+    assert "10 golden answers are right" in capsys.readouterr().out
+    assert main(["models"]) == 0
+    lines = {line[3:28]: line for line in capsys.readouterr().out.splitlines()[1:]}
+    assert lines[first].startswith("* ")
+    assert lines[second].startswith("< ")
+    assert lines[second].endswith("take back")
+    assert main(["pin", second]) == main(["unpin", second]) == 0
+    assert main(["prune", "--keep", "0", "--dry-run"]) == 0
+    assert capsys.readouterr().out.endswith("0 would go\n")
+
+
+def test_a_model_that_is_refused_is_told_why_and_changes_nothing(
+    costly: None, published: Bucket, version: Version, second_version: Version, capsys: Output
+) -> None:
+    Registry(published).publish(*second_version)
+    assert main(["promote", second_version[0].version]) == 1
+    shown = capsys.readouterr().out
+    assert "refused, over" in shown
+    assert "failed: multiply-adds: " in shown
+    assert f"current is {version[0].version}, as before" in shown
+    assert Registry(published).load().manifest == version[0]
+    assert_fails(capsys, main(["promote", second_version[0].version, "--force", " "]), "--force needs a reason")
+
+
+def test_promoting_needs_the_holdout_that_the_model_was_chosen_on(
+    published: Bucket, version: Version, second_version: Version, capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Registry(published).publish(*second_version)
+    subset = load_subset()
+    monkeypatch.setattr(dataset, "find", lambda *_: replace(subset, holdout=subset.test))
+    monkeypatch.setattr(robustness, "field_digits", lambda *_: None)
+    status = main(["promote", second_version[0].version])
+    assert_fails(capsys, status, "has another: name the data set that it was trained on")
 
 
 def test_models_of_an_empty_bucket_are_none(bucket: Bucket, capsys: Output) -> None:
@@ -144,7 +208,9 @@ def test_a_failed_training_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("command", [["models"], ["publish"], ["test", "7.png"]])
+@pytest.mark.parametrize(
+    "command", [["models"], ["publish"], ["test", "7.png"], ["rollback"], ["verify", "x"], ["prune", "--keep", "1"]]
+)
 def test_without_a_bucket_the_variable_is_named(
     command: list[str], capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -20,7 +20,8 @@ from PIL import Image
 
 from digits.bucket import Bucket
 from digits.manifest import Manifest
-from digits.registry import Registry, prove
+from digits.proof import prove
+from digits.registry import Registry
 from local.stack import run_training
 from training.__main__ import main
 from training.artifacts import FIELD_FOLDER, REPORT_FOLDER, latest_folder, read_folder

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 import subprocess
 import sys
@@ -15,6 +16,7 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 
 from functions.predict_api.settings import Settings
+from functions.retrain.settings import Settings as RetrainSettings
 from local.store import EmbeddedStore
 
 ROOT = Path(__file__).parents[2]
@@ -28,7 +30,7 @@ PACKAGES = {
 # package: what of the project and of the heavy libraries it may import
 ALLOWED = {
     "digits": {"digits"},
-    "functions": {"functions", "digits"},
+    "functions": {"functions", "digits", "training"},  # training: the retrain function alone
     "training": {"training", "digits", "keras", "tensorflow"},
     "local": {"local", "functions", "digits", "training"},
     "benchmarks": {"benchmarks", "local", "functions", "digits", "training", "keras"},
@@ -56,6 +58,12 @@ def test_imports_point_one_way(package: str) -> None:
     for path in PACKAGES[package].rglob("*.py"):
         found = {name.partition(".")[0] for name in imports(path)} & WATCHED
         assert found <= ALLOWED[package], f"{path} imports {found - ALLOWED[package]}"
+
+
+def test_what_answers_requests_knows_no_training() -> None:
+    for path in PACKAGES["functions"].rglob("*.py"):
+        names = {name.partition(".")[0] for name in imports(path)}
+        assert "training" not in names or path.parent.name == "retrain", path
 
 
 def test_the_shared_package_knows_no_web_framework() -> None:
@@ -124,12 +132,23 @@ def test_one_python_everywhere() -> None:
     template = (ROOT / "template.yaml").read_text()
     assert project["requires-python"] == f"=={wanted}.*"
     assert set(re.findall(r"python(3\.\d+)", template)) == {wanted}
+    dockerfile = (ROOT / "functions/retrain/Dockerfile").read_text()
+    assert set(re.findall(r"^FROM \S+/python:(\S+)", dockerfile, re.MULTILINE)) == {wanted}
     assert sys.version_info[:2] == tuple(int(part) for part in wanted.split("."))
 
 
-def test_the_template_sets_the_variables_that_the_settings_read() -> None:
+@pytest.mark.parametrize(
+    ("function", "settings", "by_others"),
+    [
+        ("PredictApiFunction", Settings, set()),
+        ("RetrainFunction", RetrainSettings, {"AWS_ENDPOINT_URL_S3"}),  # which boto3 reads itself
+    ],
+)
+def test_the_template_sets_the_variables_that_the_settings_read(
+    function: str, settings: type[Settings | RetrainSettings], by_others: set[str]
+) -> None:
     template = yaml_parse((ROOT / "template.yaml").read_text())
-    variables = template["Resources"]["PredictApiFunction"]["Properties"]["Environment"]["Variables"]
+    variables = template["Resources"][function]["Properties"]["Environment"]["Variables"]
     read: set[str] = set()
 
     class Recording(dict[str, str]):
@@ -137,8 +156,24 @@ def test_the_template_sets_the_variables_that_the_settings_read() -> None:
             read.add(key)
             return default
 
-    Settings.from_environment(Recording())
-    assert variables.keys() == read - {"AWS_REGION"}
+    settings.from_environment(Recording())
+    assert variables.keys() == (read | by_others) - {"AWS_REGION"}
+
+
+def test_the_scheduled_event_is_the_sample_event() -> None:
+    template = yaml_parse((ROOT / "template.yaml").read_text())
+    schedule = template["Resources"]["RetrainFunction"]["Properties"]["Events"]["Schedule"]["Properties"]
+    sample = json.loads((ROOT / "events/schedule_retrain.json").read_text())
+    assert json.loads(schedule["Input"]).keys() == sample.keys()
+    for name in ("ScheduleExpression", "ScheduleExpressionTimezone", "State"):
+        assert schedule[name] is not None
+        assert template["Parameters"].keys() >= {"RetrainSchedule", "RetrainTimeZone", "RetrainState", "RetrainRecipe"}
+
+
+def test_the_image_is_built_from_what_the_retraining_imports_and_nothing_else() -> None:
+    ignored = (ROOT / ".dockerignore").read_text().split()
+    copied = re.findall(r"^COPY (?!--from)(\S+)", (ROOT / "functions/retrain/Dockerfile").read_text(), re.MULTILINE)
+    assert {line.removeprefix("!") for line in ignored if line.startswith("!")} == set(copied)
 
 
 def test_the_makefile_and_the_local_stack_mean_the_same_store() -> None:

@@ -26,7 +26,7 @@ def test_the_reference_is_the_published_network() -> None:
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_what_the_manifest_records_says_how_it_was_trained(name: str) -> None:
-    recorded = find_recipe(name).hyperparameters()
+    recorded = find_recipe(name).hyperparameters(55_000)
     assert {"epochs", "batch_size", "optimizer", "peak_learning_rate", "label_smoothing", "augmentation"} <= set(
         recorded
     )

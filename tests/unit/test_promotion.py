@@ -1,0 +1,228 @@
+"""Promotion: what a challenger has to show."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from datetime import UTC, datetime
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from digits.decisions import Check, Decision
+from digits.proof import LoadedModel
+from training import promotion
+from training.dataset import Part
+from training.distortions import ROWS
+from training.promotion import MARGINS, decide, describe, non_inferiority_bound
+from training.robustness import FieldDigits, FieldRow
+
+type Wrong = Callable[[int, int], bool]
+
+COUNT = 5_000
+ROW_COUNT = 500
+
+
+def part() -> Part:
+    """Digits whose pixels carry their index and label, so that a fake model can look up what it should answer."""
+    labels = (np.arange(COUNT) % 10).astype(np.uint8)
+    images = np.zeros((COUNT, 28, 28), np.uint8)
+    images[:, 0, 0], images[:, 0, 1], images[:, 0, 2] = np.arange(COUNT) // 256, np.arange(COUNT) % 256, labels
+    return Part(images, labels)
+
+
+HOLDOUT = part()
+
+
+def field() -> FieldDigits:
+    sample = HOLDOUT.sample(ROW_COUNT)
+    rows = {}
+    for number, name in enumerate(ROWS):
+        images = sample.images.copy()
+        images[:, 0, 3] = number + 1
+        rows[name] = FieldRow(images, np.array([""] * ROW_COUNT))
+    return FieldDigits(sample.labels, rows)
+
+
+FIELD = field()
+
+
+def fake(
+    wrong: Wrong = lambda _, __: False,
+    *,
+    confidence: float = 0.999,
+    name: str = "20260101T000000Z-00000000",
+    own_count: int = 55_000,
+    training_count: int = 55_000,
+    size_bytes: int = 300_000,
+) -> LoadedModel:
+    """A model that is wrong where it is told to be: by index of the digit, and row (0: the clean holdout)."""
+
+    def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        first = images[:, 0, :4].astype(int)
+        answers = np.full((len(images), 10), (1 - confidence) / 9, np.float32)
+        for position, (high, low, label, row) in enumerate(first):
+            answers[position, (label + wrong(high * 256 + low, row)) % 10] = confidence
+        return answers
+
+    manifest = SimpleNamespace(
+        version=name,
+        dataset=SimpleNamespace(own_count=own_count, training_count=training_count),
+        test=SimpleNamespace(accuracy=0.5),
+    )
+    classifier: Any = SimpleNamespace(predict=predict, model=b"x" * size_bytes)
+    return LoadedModel(manifest, classifier)  # type: ignore[arg-type]
+
+
+@pytest.fixture(autouse=True)
+def _light(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promotion, "multiply_adds", lambda _: 3_000_000)
+
+
+def clean_errors(count: int, offset: int = 0) -> Wrong:
+    """Wrong on so many clean digits, spread over the classes."""
+    chosen = {offset + 11 * number for number in range(count)}
+    return lambda index, row: row == 0 and index in chosen
+
+
+def failed(decision: Decision) -> set[str]:
+    return {check.name for check in decision.failed}
+
+
+# The decision
+
+
+def test_the_first_model_needs_no_champion() -> None:
+    decision = decide(None, fake(), HOLDOUT, FIELD)
+    assert (decision.outcome, decision.champion) == ("promote", None)
+    assert [check.name for check in decision.checks] == [
+        "accuracy",
+        "calibration error",
+        "calibration error, field",
+        "bytes",
+        "multiply-adds",
+    ]
+
+
+def test_an_equal_model_takes_the_champions_place() -> None:
+    decision = decide(fake(clean_errors(25), name="20250101T000000Z-00000000"), fake(clean_errors(25)), HOLDOUT, FIELD)
+    assert decision.outcome == "promote"
+    assert len(decision.checks) == 5 + 3 + 10 + len(ROWS)
+    assert [score.version[:4] for score in decision.scores] == ["2025", "2026"]
+
+
+def test_a_worse_model_is_refused() -> None:
+    decision = decide(fake(clean_errors(25)), fake(clean_errors(45)), HOLDOUT, FIELD)
+    assert decision.outcome == "refuse"
+    assert "accuracy, difference at 95 %" in failed(decision)
+
+
+def test_a_difference_that_is_merely_not_significant_proves_nothing() -> None:
+    """Two digits of difference, but so many digits read differently that it could be the margin and more."""
+    champion, challenger = fake(clean_errors(45)), fake(clean_errors(47, offset=5))
+    decision = decide(champion, challenger, HOLDOUT, FIELD)
+    assert failed(decision) == {"accuracy, difference at 95 %"}
+    (check,) = decision.failed
+    assert check.figure < -MARGINS.accuracy < -2 / COUNT
+
+
+def test_a_class_is_not_given_up_for_the_others() -> None:
+    """As many errors as the champion has, but all of them sevens."""
+    sevens = set(range(7, 300, 10))
+    decision = decide(fake(clean_errors(30)), fake(lambda index, row: row == 0 and index in sevens), HOLDOUT, FIELD)
+    assert "digit 7, difference" in failed(decision)
+
+
+def test_a_robustness_row_is_not_given_up() -> None:
+    position = list(ROWS).index("inverted") + 1
+    decision = decide(fake(), fake(lambda index, row: row == position and index % 30 == 0), HOLDOUT, FIELD)
+    assert failed(decision) == {"row inverted, difference"}
+
+
+def test_a_model_must_be_calibrated() -> None:
+    decision = decide(None, fake(confidence=0.9), HOLDOUT, FIELD)
+    assert failed(decision) == {"calibration error", "calibration error, field"}
+
+
+@pytest.mark.parametrize(
+    ("own_count", "training_count", "name"),
+    [(4_000, 55_000, "digits of the data set"), (55_000, 54_999, "training digits")],
+)
+def test_a_model_of_less_data_is_refused(own_count: int, training_count: int, name: str) -> None:
+    challenger = fake(own_count=own_count, training_count=training_count)
+    assert failed(decide(fake(), challenger, HOLDOUT, FIELD)) == {name}
+
+
+def test_size_and_operations_have_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(promotion, "multiply_adds", lambda _: 60_000_000)
+    decision = decide(None, fake(size_bytes=4_800_000), HOLDOUT, FIELD)
+    assert failed(decision) == {"bytes", "multiply-adds"}
+
+
+def test_a_bad_first_model_is_refused() -> None:
+    decision = decide(None, fake(lambda index, _: index % 10 == 0), HOLDOUT, FIELD)
+    assert "accuracy" in failed(decision)
+
+
+def test_force_is_recorded_with_its_reason_and_the_checks_that_failed() -> None:
+    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, FIELD, force="the old one is compromised")
+    assert (decision.outcome, decision.reason) == ("force", "the old one is compromised")
+    assert failed(decision)
+    lines = "\n".join(describe("20260101T000000Z-00000000", decision))
+    assert "promoted by force" in lines
+    assert "failed: accuracy, difference at 95 %" in lines
+    assert "reason: the old one is compromised" in lines
+
+
+def test_the_test_digits_are_reported_and_not_decided_on() -> None:
+    decision = decide(None, fake(), HOLDOUT, FIELD)
+    assert decision.scores[0].test_accuracy == 0.5
+    assert decision.outcome == "promote"
+
+
+def test_a_figure_that_is_no_number_passes_nothing() -> None:
+    for rule in ("at least", "at most"):
+        assert not Check(name="x", figure=math.nan, rule=rule, limit=0).passed
+
+
+def test_a_decision_survives_json() -> None:
+    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, FIELD)
+    assert Decision.model_validate_json(decision.model_dump_json()) == decision
+    assert decision.decided_at <= datetime.now(UTC)
+
+
+# The interval
+
+
+def profile_bound(gained: int, lost: int, count: int) -> float:
+    """The score bound by brute force: the smallest difference that its own score test does not reject."""
+    shares = np.linspace(0, 1, 20_001)[1:-1]
+    for difference in np.arange(-0.05, (gained - lost) / count, 0.0001):
+        only_old = shares[(shares + difference > 0) & (2 * shares + difference < 1)]
+        only_new = only_old + difference
+        neither = np.log(1 - only_new - only_old)
+        likelihood = gained * np.log(only_new) + lost * np.log(only_old) + (count - gained - lost) * neither
+        best = only_old[likelihood.argmax()]
+        variance = (2 * best + difference - difference**2) * count
+        if (gained - lost - count * difference) / math.sqrt(variance) <= 1.6448536:
+            return float(difference)
+    raise AssertionError
+
+
+@pytest.mark.parametrize(("gained", "lost", "count"), [(12, 9, 500), (3, 11, 500), (20, 20, 2_000), (1, 6, 300)])
+def test_the_bound_is_that_of_the_score_test(gained: int, lost: int, count: int) -> None:
+    assert non_inferiority_bound(gained, lost, count) == pytest.approx(profile_bound(gained, lost, count), abs=2e-4)
+
+
+def test_two_models_that_never_differ_still_leave_a_doubt() -> None:
+    quantile = 1.6448536
+    assert non_inferiority_bound(0, 0, 500) == pytest.approx(-(quantile**2) / (500 + quantile**2), rel=1e-3)
+
+
+def test_the_bound_lies_below_the_difference_and_rises_with_it() -> None:
+    bounds = [non_inferiority_bound(gained, 10, 5_000) for gained in range(0, 30, 5)]
+    assert bounds == sorted(bounds)
+    assert all(bound < (gained - 10) / 5_000 for bound, gained in zip(bounds, range(0, 30, 5), strict=True))

@@ -1,0 +1,252 @@
+"""Promotion: a challenger goes live only where it has shown that it is not worse than the champion.
+
+Both are scored on the same digits in the same run: the frozen holdout, and the robustness table made from it.
+That a difference is not significant would prove nothing, so what is tested is non-inferiority: with 95 %
+confidence the challenger's accuracy is not below the champion's by more than a margin. The test digits are
+reported and never decided on.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+from scipy.optimize import brentq
+from scipy.stats import norm
+
+from digits.bucket import Bucket
+from digits.decisions import Check, Decision, Scores, record
+from digits.errors import ConfigurationError, CorruptModelError, UnknownVersionError
+from digits.manifest import Pointer
+from digits.proof import LoadedModel
+from digits.registry import Registry
+from training.dataset import Dataset, Part
+from training.evaluate import calibration_error
+from training.robustness import FieldDigits
+
+CONFIDENCE = 0.95  # one-sided
+LOWEST_ACCURACY = 0.95  # of the holdout, also where there is no champion
+LARGEST_BYTES = 2_000_000
+MOST_MULTIPLY_ADDS = 20_000_000
+MOST_EXCUSED = 0.2
+
+
+@dataclass(frozen=True)
+class Margins:
+    """What a challenger may lose, in shares of the digits; of a class or row besides, a fifth of the champion's errors.
+
+    Attributes:
+        calibration_error, field_calibration_error: what it may have, whatever the champion has.
+    """
+
+    accuracy: float
+    class_accuracy: float
+    row_accuracy: float
+    calibration_error: float
+    field_calibration_error: float
+
+
+MARGINS = Margins(0.003, 0.01, 0.02, 0.01, 0.025)
+# A few hundred digits cannot tell that little: one of a class's 50 is 2 points.
+SMALL_MARGINS = Margins(0.02, 0.06, 0.04, 0.03, 0.05)
+SMALL_HOLDOUT = 2_000
+
+
+def promote(
+    bucket: Bucket, version: str, dataset: Dataset, field: FieldDigits, force: str | None = None
+) -> tuple[Decision, Pointer | None]:
+    """Decide on a published version, record the decision, and point the service at it where it says so.
+
+    Args:
+        dataset: has the holdout that the version was calibrated on.
+        field: some digits of that holdout, in all rows of the robustness table.
+        force: the reason for which it goes live whatever the checks say.
+
+    Returns:
+        The decision, and the pointer as it stands then; None where the version was refused.
+
+    Raises:
+        UnknownVersionError: the version is not published.
+        CorruptModelError: it fails its own proofs.
+        ConfigurationError: the holdout is another one.
+        ConflictError: something else was promoted meanwhile.
+    """
+    registry = Registry(bucket)
+    standing = registry.standing()
+    challenger = registry.load(version)
+    if challenger.manifest.dataset.holdout_sha256 != dataset.holdout.sha256():
+        raise ConfigurationError(
+            f"{version} was chosen on the holdout of {challenger.manifest.dataset.name}, and {dataset.name} from "
+            f"{dataset.source} has another: name the data set that it was trained on with --data or DIGITS_MNIST"
+        )
+    if standing.version == version:
+        return Decision(outcome="promote", decided_at=_now(), champion=version), standing.pointer
+    decision = decide(_champion(registry, standing.version), challenger, dataset.holdout, field, force)
+    record(bucket, version, decision)
+    return decision, None if decision.outcome == "refuse" else registry.promote(version, standing)
+
+
+def decide(
+    champion: LoadedModel | None,
+    challenger: LoadedModel,
+    holdout: Part,
+    field: FieldDigits,
+    force: str | None = None,
+) -> Decision:
+    """Return whether the challenger should take the champion's place, and why.
+
+    Args:
+        force: an operator's reason to promote where the checks refuse.
+    """
+    margins = SMALL_MARGINS if len(holdout) < SMALL_HOLDOUT else MARGINS
+    new = _Answers(challenger, holdout, field)
+    checks = [
+        Check(name="accuracy", figure=new.right.mean(), rule="at least", limit=LOWEST_ACCURACY),
+        Check(name="calibration error", figure=new.calibration_error, rule="at most", limit=margins.calibration_error),
+        Check(
+            name="calibration error, field",
+            figure=new.field_calibration_error,
+            rule="at most",
+            limit=margins.field_calibration_error,
+        ),
+        Check(name="bytes", figure=len(challenger.classifier.model), rule="at most", limit=LARGEST_BYTES),
+        Check(
+            name="multiply-adds",
+            figure=multiply_adds(challenger.classifier.model),
+            rule="at most",
+            limit=MOST_MULTIPLY_ADDS,
+        ),
+    ]
+    scores = [new.scores()]
+    if champion is not None:
+        old = _Answers(champion, holdout, field)
+        scores.insert(0, old.scores())
+        checks += _comparisons(old, new, holdout, margins)
+    passed = all(check.passed for check in checks)
+    return Decision(
+        outcome="promote" if passed else "force" if force else "refuse",
+        decided_at=_now(),
+        champion=champion.manifest.version if champion else None,
+        reason=force,
+        holdout_count=len(holdout),
+        scores=scores,
+        checks=checks,
+    )
+
+
+def non_inferiority_bound(gained: int, lost: int, count: int) -> float:
+    """Return the least that the new accuracy minus the old one can be, with 95 % confidence.
+
+    The score interval for a difference of paired proportions (Tango, 1998), one-sided.
+
+    Args:
+        gained: digits that only the new model reads rightly; lost, that only the old one does.
+        count: all digits that both have read.
+    """
+    quantile = norm.ppf(CONFIDENCE)
+
+    def excess(difference: float) -> float:
+        a, c = 2 * count, -lost * difference * (1 - difference)
+        b = -gained - lost + (2 * count - gained + lost) * difference
+        share_lost = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)
+        variance = count * (2 * share_lost + difference * (1 - difference))
+        return gained - lost - count * difference - quantile * math.sqrt(max(0.0, variance))
+
+    return float(brentq(excess, -1 + 1e-9, (gained - lost) / count - 1e-9))
+
+
+def multiply_adds(model: bytes) -> int:
+    """Return how many multiplications one image costs in the model's convolutions and dense layers."""
+    interpreter = Interpreter(model_content=model)
+    shapes = {tensor["index"]: tensor["shape"] for tensor in interpreter.get_tensor_details()}
+    total = 0
+    for operation in interpreter._get_ops_details():
+        if operation["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
+            weights, output = shapes[operation["inputs"][1]], shapes[operation["outputs"][0]]
+            # Every weight is used once at each place of the output.
+            total += math.prod(weights) * math.prod(output[1:-1])
+    return int(total)
+
+
+def describe(version: str, decision: Decision) -> Iterator[str]:
+    """Return the decision in lines for a person, with the figures of the checks that were not passed."""
+    verdict = {"promote": "promoted", "force": "promoted by force", "refuse": "refused"}[decision.outcome]
+    yield f"{version}: {verdict}" + (f", over {decision.champion}" if decision.champion else "")
+    for score in decision.scores:
+        yield (
+            f"  {score.version}  holdout {score.holdout_accuracy:.2%}, field {score.field_accuracy:.2%}, "
+            f"calibration error {score.holdout_calibration_error:.2%} and {score.field_calibration_error:.2%}, "
+            f"test {score.test_accuracy:.2%} (not decided on)"
+        )
+    yield f"  {len(decision.checks) - len(decision.failed)} of {len(decision.checks)} checks passed"
+    for check in decision.failed:
+        yield f"  failed: {check.name}: {check.figure:.6g}, wanted {check.rule} {check.limit:.6g}"
+    if decision.reason:
+        yield f"  reason: {decision.reason}"
+
+
+class _Answers:
+    """What a model answers to the holdout and to the field digits."""
+
+    def __init__(self, model: LoadedModel, holdout: Part, field: FieldDigits) -> None:
+        self.model = model
+        on_holdout = model.classifier.predict(holdout.images)
+        self.right = on_holdout.argmax(axis=1) == holdout.labels
+        self.calibration_error = calibration_error(on_holdout, holdout.labels)
+        pooled = field.pooled()
+        self.field_calibration_error = calibration_error(model.classifier.predict(pooled.images), pooled.labels)
+        self.right_by_row = {
+            name: row.readable & (model.classifier.predict(row.images).argmax(axis=1) == field.labels)
+            for name, row in field.rows.items()
+        }
+
+    def scores(self) -> Scores:
+        return Scores(
+            version=self.model.manifest.version,
+            holdout_accuracy=self.right.mean(),
+            field_accuracy=np.mean([right.mean() for right in self.right_by_row.values()]),
+            holdout_calibration_error=self.calibration_error,
+            field_calibration_error=self.field_calibration_error,
+            test_accuracy=self.model.manifest.test.accuracy,
+        )
+
+
+def _comparisons(old: _Answers, new: _Answers, holdout: Part, margins: Margins) -> Iterator[Check]:
+    theirs, ours = old.model.manifest.dataset, new.model.manifest.dataset
+    for name, figure, limit in (
+        ("digits of the data set", ours.own_count, theirs.own_count),
+        ("training digits", ours.training_count, theirs.training_count),
+    ):
+        yield Check(name=name, figure=figure, rule="at least", limit=limit)
+    gained, lost = int((new.right & ~old.right).sum()), int((old.right & ~new.right).sum())
+    bound = non_inferiority_bound(gained, lost, len(holdout))
+    yield Check(name="accuracy, difference at 95 %", figure=bound, rule="at least", limit=-margins.accuracy)
+    for digit in range(10):
+        chosen = holdout.labels == digit
+        yield _loss(f"digit {digit}", old.right[chosen], new.right[chosen], margins.class_accuracy)
+    for name, right in old.right_by_row.items():
+        yield _loss(f"row {name}", right, new.right_by_row[name], margins.row_accuracy)
+
+
+def _loss(name: str, old: NDArray[np.bool_], new: NDArray[np.bool_], margin: float) -> Check:
+    limit = -(margin + MOST_EXCUSED * (1 - float(old.mean())))
+    return Check(name=f"{name}, difference", figure=float(new.mean() - old.mean()), rule="at least", limit=limit)
+
+
+def _champion(registry: Registry, version: str | None) -> LoadedModel | None:
+    """Return the live model, or None where nobody can be answered by it anyway."""
+    if version is None:
+        return None
+    try:
+        return registry.load(version)
+    except (UnknownVersionError, CorruptModelError):
+        return None
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

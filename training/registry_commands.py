@@ -1,0 +1,166 @@
+"""The commands on published models: publish, promote, roll back, list, verify, pin and prune."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from pathlib import Path
+
+from digits import decisions, retention
+from digits.bucket import Bucket
+from digits.errors import CorruptModelError, OperationError
+from digits.layout import MODEL_FILE
+from digits.registry import Registry
+from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add them to the command line."""
+    publish = commands.add_parser("publish", help="upload and promote a trained model", description=_publish.__doc__)
+    publish.add_argument("folder", type=Path, nargs="?", help="a version's folder (default: the newest in artifacts)")
+    publish.set_defaults(command=_publish)
+
+    promote = commands.add_parser("promote", help="make a model the current one", description=_promote.__doc__)
+    promote.add_argument("version", metavar="VERSION")
+    promote.set_defaults(command=_promote)
+
+    for command in (publish, promote):
+        command.add_argument("--data", metavar="PATH", help="the data set that the model was trained on, as for train")
+        command.add_argument("--force", metavar="REASON", help="promote whatever the checks say, and why")
+
+    rollback = commands.add_parser("rollback", help="go back to an earlier model", description=_rollback.__doc__)
+    rollback.add_argument("version", metavar="VERSION", nargs="?", help="(default: the one before the current one)")
+    rollback.add_argument("--reason", help="is recorded")
+    rollback.set_defaults(command=_rollback)
+
+    models = commands.add_parser("models", help="list the published models", description=_models.__doc__)
+    models.set_defaults(command=_models)
+
+    for name, run, summary in (
+        ("verify", _verify, "check the files of a published model"),
+        ("pin", _pin, "keep a model from being pruned"),
+        ("unpin", _unpin, "let a model be pruned again"),
+    ):
+        command = commands.add_parser(name, help=summary, description=run.__doc__)
+        command.add_argument("version", metavar="VERSION")
+        command.set_defaults(command=run)
+
+    prune = commands.add_parser("prune", help="delete old models", description=_prune.__doc__)
+    prune.add_argument("--keep", type=_count, required=True, metavar="N", help="how many of the newest stay at least")
+    prune.add_argument("--dry-run", action="store_true", help="only tell what would go")
+    prune.set_defaults(command=_prune)
+
+
+def find_bucket() -> Bucket:
+    """Return the bucket that the environment names.
+
+    Raises:
+        ConfigurationError: it names none.
+    """
+    return Bucket(os.environ.get("DIGITS_BUCKET", ""))
+
+
+def _publish(options: argparse.Namespace) -> int:
+    """Upload a trained model under its version, and promote it where it proves no worse than the current one."""
+    folder = options.folder or latest_folder(OUTPUT)
+    manifest, files = read_folder(folder)
+    Registry(find_bucket()).publish(manifest, files)
+    print(f"published {manifest.version}", flush=True)
+    return _decide(manifest.version, options, folder.parent)
+
+
+def _promote(options: argparse.Namespace) -> int:
+    """Point the service at a published model where it proves no worse than the current one; exit status 1 where not."""
+    return _decide(options.version, options, OUTPUT)
+
+
+def _decide(version: str, options: argparse.Namespace, output: Path) -> int:
+    from training import dataset, promotion
+    from training.robustness import FIELD_DIGITS, field_digits
+
+    if options.force is not None and not options.force.strip():
+        raise OperationError("--force needs a reason")
+    bucket = find_bucket()
+    on_subset = Registry(bucket).manifest(version).dataset.name == dataset.SUBSET_NAME
+    found = dataset.find(options.data or (dataset.EMBEDDED if on_subset else None), bucket, os.environ)
+    field = field_digits(found.holdout.sample(FIELD_DIGITS), output / FIELD_FOLDER, print)
+    decision, pointer = promotion.promote(bucket, version, found, field, options.force)
+    print("\n".join(promotion.describe(version, decision)))
+    if pointer is None:
+        print(f"current is {decision.champion}, as before" if decision.champion else "nothing is current")
+        return 1
+    print(f"current is {pointer.version}" + (f", before it {pointer.previous}" if pointer.previous else ""))
+    return 0
+
+
+def _rollback(options: argparse.Namespace) -> int:
+    """Point the service at the model before the current one, or at a given one, without a test."""
+    pointer = Registry(find_bucket()).rollback(options.version, options.reason)
+    print(f"current is {pointer.version}, {pointer.previous} is taken back")
+    return 0
+
+
+def _models(_: argparse.Namespace) -> int:
+    """List the published models, oldest first; * marks the current one, < the one before it, ! pinned ones."""
+    bucket = find_bucket()
+    registry, pinned = Registry(bucket), retention.pins(bucket)
+    pointer = registry.current()
+    live, before = (pointer.version, pointer.previous) if pointer else (None, None)
+    versions = registry.versions()
+    print(f"   {'version':25}  {'test accuracy':>13}  {'recipe':10}  {'trained on':>10}  {'bytes':>9}  last decision")
+    for version in versions:
+        mark = ("*" if version == live else "<" if version == before else " ") + ("!" if version in pinned else " ")
+        try:
+            manifest = registry.manifest(version)
+            decided = decisions.recorded(bucket, version)
+        except CorruptModelError as error:
+            print(f"{mark} {version:25}  {error}")
+            continue
+        print(
+            f"{mark} {version:25}  {manifest.test.accuracy:>13.2%}  {manifest.recipe.name:10}  "
+            f"{manifest.dataset.training_count:>10,}  {manifest.files[MODEL_FILE].size_bytes:>9,}  "
+            f"{decided[-1].outcome if decided else '–'}"
+        )
+    if not versions:
+        print("   none")
+    return 0
+
+
+def _verify(options: argparse.Namespace) -> int:
+    """Check a published model: the digests of all files, the contract, and its answers to its golden digits."""
+    manifest = Registry(find_bucket()).verify(options.version)
+    print(f"{manifest.version}: {len(manifest.files)} files and {len(manifest.goldens)} golden answers are right")
+    return 0
+
+
+def _pin(options: argparse.Namespace) -> int:
+    """Keep a published model whatever is pruned, as a deployment is pinned to it (DIGITS_MODEL_VERSION)."""
+    retention.pin(find_bucket(), options.version)
+    print(f"{options.version} is pinned")
+    return 0
+
+
+def _unpin(options: argparse.Namespace) -> int:
+    """Let a published model be pruned again."""
+    retention.unpin(find_bucket(), options.version)
+    print(f"{options.version} is not pinned")
+    return 0
+
+
+def _prune(options: argparse.Namespace) -> int:
+    """Delete old models, and what uploads that were given up have left.
+
+    The current model, the one before it, and pinned ones stay.
+    """
+    gone = 0
+    for version in retention.prune(find_bucket(), options.keep, options.dry_run):
+        print(f"{'would delete' if options.dry_run else 'deleting'} {version}", flush=True)
+        gone += 1
+    print(f"{gone} {'would go' if options.dry_run else 'gone'}")
+    return 0
+
+
+def _count(text: str) -> int:
+    if int(text) < 0:
+        raise ValueError(text)
+    return int(text)
