@@ -51,12 +51,28 @@ revoke: setup  ## end an access token: NAME=… [STACK=…]
 models: setup  ## list the published models: [STACK=…]
 	@$(ON_STORE) python -m training models
 
+.PHONY: promote
+promote: setup  ## make a published model the current one: VERSION=… [FORCE="reason"] [STACK=…]
+	@$(ON_STORE) python -m training promote "$(VERSION)" $(if $(FORCE),--force "$(FORCE)")
+
+.PHONY: rollback
+rollback: setup  ## go back to the model before, or to VERSION=…: [REASON="…"] [STACK=…]
+	@$(ON_STORE) python -m training rollback $(VERSION) $(if $(REASON),--reason "$(REASON)")
+
+.PHONY: verify
+verify: setup  ## check the files of a published model: VERSION=… [STACK=…]
+	@$(ON_STORE) python -m training verify "$(VERSION)"
+
+.PHONY: prune
+prune: setup  ## delete old models: KEEP=… [DRY_RUN=1] [STACK=…]
+	@$(ON_STORE) python -m training prune --keep "$(KEEP)" $(if $(DRY_RUN),--dry-run)
+
 .PHONY: test
 test: setup build  ## run all tests that need neither Docker nor AWS
 	@pytest
 
 .PHONY: test-docker
-test-docker: setup build  ## run the tests that need a Docker engine
+test-docker: setup build-all  ## run the tests that need a Docker engine
 	@pytest -m docker
 
 .PHONY: bench-robustness
@@ -90,11 +106,17 @@ lock: setup  ## write the hashed locks anew from pyproject.toml
 	@echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 
 .PHONY: build
-build: setup  ## build the function and its layers for Lambda
+build: setup  ## build the predict function and its layers for Lambda
+	@sam build PredictApiFunction
+	@python -m local stamp-build
+
+.PHONY: build-all
+build-all: setup  ## build the retrain function's image too; needs Docker
 	@sam build
+	@python -m local stamp-build
 
 .PHONY: local-invoke
-local-invoke: setup build  ## invoke the function in Lambda's container: EVENT=events/….json
+local-invoke: setup build-all  ## invoke the event's function in Lambda's container: EVENT=events/….json
 	@python -m local invoke --event "$(EVENT)"
 
 .PHONY: start-api
@@ -106,7 +128,7 @@ openapi: setup  ## write docs/openapi.json anew
 	@python -m local openapi > docs/openapi.json
 
 .PHONY: deploy
-deploy: setup build  ## build, deploy, train and publish the first model: [STACK=…]
+deploy: setup build-all  ## build, deploy, train and publish the first model: [STACK=…]
 	@sam deploy --stack-name "$(or $(STACK),lambda-digits)"
 	@python -m local finish-deploy "$(or $(STACK),lambda-digits)"
 

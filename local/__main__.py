@@ -50,7 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     test.add_argument("--insecure", action="store_true", help="trust any certificate")
     test.add_argument("--ca", type=Path, help="certificate of the authority to trust")
 
-    invoke = commands.add_parser("invoke", help="invoke the built function in Lambda's container")
+    invoke = commands.add_parser("invoke", help="invoke a built function in Lambda's container")
     invoke.add_argument("--event", type=Path, required=True)
     invoke.add_argument("--artifacts", type=Path, default=OUTPUT, help="where trainings left their models")
 
@@ -62,6 +62,8 @@ def _parser() -> argparse.ArgumentParser:
 
     tensor = commands.add_parser("tensor", help="print an image as a request of the Open Inference Protocol")
     tensor.add_argument("image", type=Path)
+
+    commands.add_parser("stamp-build", help="write the digest of the built layers into the built function")
 
     output = commands.add_parser("stack-output", help="print an output of a deployed stack")
     output.add_argument("stack")
@@ -97,12 +99,18 @@ def _run(options: argparse.Namespace) -> None:
     elif options.command == "tensor":
         print(json.dumps(api_test.tensor_request(options.image)))
     else:
-        from local import deploy
+        _run_deployment(options)
 
-        if options.command == "stack-output":
-            print(deploy.stack_output(options.stack, options.name))
-        else:
-            deploy.finish(options.stack)
+
+def _run_deployment(options: argparse.Namespace) -> None:
+    from local import deploy
+
+    if options.command == "stamp-build":
+        deploy.stamp_build(deploy.BUILD)
+    elif options.command == "stack-output":
+        print(deploy.stack_output(options.stack, options.name))
+    else:
+        deploy.finish(options.stack)
 
 
 if __name__ == "__main__":

@@ -19,21 +19,22 @@ from local.stack import publish_latest, running_store
 
 # The sample events carry this token. It is worth nothing outside a store made for them.
 EVENT_TOKEN = "sample-token-for-local-events-only"
-FUNCTION = "PredictApiFunction"
+PREDICT, RETRAIN = "PredictApiFunction", "RetrainFunction"
 
 
 def invoke(event: Path, output: Path) -> None:
-    """Invoke the built function in Lambda's container with one event.
+    """Invoke a built function in Lambda's container with one event.
 
     Args:
-        event: a file of `events/`, or any other event of API Gateway.
+        event: a file of `events/`; one whose name begins with `schedule_` is for the retrain function.
         output: where trainings left their models.
 
     Raises:
         DigitsError: nothing has been trained, or the SAM CLI or Docker failed.
     """
     with _sam_store(output) as options:
-        _sam("invoke", FUNCTION, "--event", str(event), *options)
+        function = RETRAIN if event.name.startswith("schedule_") else PREDICT
+        _sam("invoke", function, "--event", str(event), *options)
 
 
 def start_api(port: int, output: Path) -> None:
@@ -50,14 +51,19 @@ def start_api(port: int, output: Path) -> None:
 @contextmanager
 def _sam_store(output: Path) -> Iterator[list[str]]:
     """Run a store with the last trained model and the events' token; gives the options that point SAM at it."""
-    here, there = _store_addresses()
+    here, there = store_addresses()
     with running_store(host=here) as store, tempfile.NamedTemporaryFile("w", suffix=".json") as file:
         publish_latest(output)
         tokens.add(Bucket(os.environ["DIGITS_BUCKET"]), "events", EVENT_TOKEN)
-        environment = store.environment(there)
-        json.dump({FUNCTION: {name: environment[name] for name in ("DIGITS_BUCKET", "AWS_ENDPOINT_URL_S3")}}, file)
+        json.dump(environment_of_functions(store.environment(there)), file)
         file.flush()
         yield ["--env-vars", file.name, "--skip-pull-image"]
+
+
+def environment_of_functions(store: dict[str, str]) -> dict[str, dict[str, str]]:
+    """Return what `sam local --env-vars` takes, for functions that use a store of this machine."""
+    where = {name: store[name] for name in ("DIGITS_BUCKET", "AWS_ENDPOINT_URL_S3")}
+    return {PREDICT: where, RETRAIN: {**where, "DIGITS_RETRAIN_TOPIC": ""}}
 
 
 def _sam(*arguments: str) -> None:
@@ -66,7 +72,7 @@ def _sam(*arguments: str) -> None:
         raise OperationError(f"sam local {arguments[0]} ended with status {status}")
 
 
-def _store_addresses() -> tuple[str, str]:
+def store_addresses() -> tuple[str, str]:
     """Return where the store listens, and its host's name inside a container."""
     if platform.system() != "Linux":
         return "127.0.0.1", "host.docker.internal"

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import distribution
 from importlib.util import find_spec
 from pathlib import Path
@@ -50,19 +51,11 @@ def runtime_client(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def lambda_runtime(build: Path, runtime_client: Path, published: object, store: EmbeddedStore) -> Iterator[Invoke]:
-    """The built function in a cold container: the runtime interface emulator around the runtime client.
+    """The built function in a cold container.
 
     The interpreter is the bare one, so that the function finds only what the artifact holds.
     """
-    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
-        pytest.skip("needs Linux on x86_64: the emulator runs nowhere else")
-    specification = find_spec("samcli")
-    assert specification is not None
-    assert specification.origin is not None
-    emulator = Path(specification.origin).parent / "local/rapid/aws-lambda-rie-x86_64"
-    port, api_port = _free_port(), _free_port()
     environment = {
-        "PATH": os.environ["PATH"],
         "PYTHONPATH": os.pathsep.join(map(str, (FUNCTION, *LAYERS, runtime_client))),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LAMBDA_TASK_ROOT": str(FUNCTION),
@@ -70,9 +63,23 @@ def lambda_runtime(build: Path, runtime_client: Path, published: object, store: 
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         **store.environment(),
     }
+    with emulated([sys._base_executable, "-s"], HANDLER, environment) as invoke:  # type: ignore[attr-defined]
+        yield invoke
+
+
+@contextmanager
+def emulated(python: list[str], handler: str, environment: dict[str, str]) -> Iterator[Invoke]:
+    """Run a handler in Lambda's runtime: its interface emulator around its runtime client."""
+    if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
+        pytest.skip("needs Linux on x86_64: the emulator runs nowhere else")
+    specification = find_spec("samcli")
+    assert specification is not None
+    assert specification.origin is not None
+    emulator = Path(specification.origin).parent / "local/rapid/aws-lambda-rie-x86_64"
+    port, api_port = _free_port(), _free_port()
     command = [str(emulator), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{api_port}"]
-    command += [sys._base_executable, "-s", "-m", "awslambdaric", HANDLER]  # type: ignore[attr-defined]
+    command += ["--runtime-api-address", f"127.0.0.1:{api_port}", *python, "-m", "awslambdaric", handler]
+    environment = {"PATH": os.environ["PATH"], **environment}
     with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
         try:
             _wait_for(port)
@@ -85,7 +92,7 @@ def lambda_runtime(build: Path, runtime_client: Path, published: object, store: 
 
 def _invoke(port: int, event: Any) -> Any:
     address = f"http://127.0.0.1:{port}/2015-03-31/functions/function/invocations"
-    with urlopen(Request(address, json.dumps(event).encode()), timeout=60) as response:
+    with urlopen(Request(address, json.dumps(event).encode()), timeout=900) as response:
         return json.load(response)
 
 

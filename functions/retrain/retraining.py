@@ -1,0 +1,153 @@
+"""One retraining: data, training within the time that there is, decision, promotion."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from tempfile import TemporaryDirectory
+
+from digits import decisions
+from digits.bucket import Bucket
+from digits.decisions import Decision
+from digits.errors import CorruptModelError, OperationError
+from digits.registry import Registry
+from training import dataset, job, promotion
+from training.artifacts import FIELD_FOLDER, read_folder
+from training.dataset import Dataset
+from training.extra import add_extra
+from training.fit import Progress, StopRequest
+from training.provenance import made_from
+from training.recipes import Recipe, find_recipe
+from training.robustness import FIELD_DIGITS, FieldDigits, field_digits
+
+SEED = 1
+EXTRA = "datasets/extra/"
+# For calibration, export, evaluation, report, upload and decision after the training.
+SAFETY_SECONDS = 180.0
+LEAST_SECONDS = 20.0  # of training
+
+_EXTRA_KEY = re.compile(rf"{EXTRA}([0-9])/(.+)")
+
+
+@dataclass(frozen=True)
+class Retrained:
+    """What came of it.
+
+    Attributes:
+        version: the version that was made, or had been made before from the same.
+        decision: None where nothing had changed since an earlier one.
+    """
+
+    version: str
+    decision: Decision | None
+
+
+def retrain(
+    bucket: Bucket,
+    recipe_name: str,
+    output: Path,
+    *,
+    remaining_seconds: Callable[[], float],
+    environment: Mapping[str, str],
+    say: Callable[[str], None],
+) -> Retrained:
+    """Train on the bucket's data, publish, and promote what proves no worse than what is live.
+
+    Where data, recipe and code are those of a version that has been decided on, nothing is done.
+
+    Args:
+        output: a folder that can be written.
+        remaining_seconds: how long this process may go on.
+        say: takes one line of what is going on.
+
+    Raises:
+        DigitsError: it cannot be done.
+    """
+    recipe = find_recipe(recipe_name)
+    data = _data(bucket, environment, say)
+    registry = Registry(bucket)
+    version = _made_before(registry, recipe, data)
+    if version is None:
+        version = _train(recipe, data, output, remaining_seconds, say)
+        registry.publish(*read_folder(output / version))
+        say(f"published {version}")
+    elif _settled(bucket, version):
+        say(f"nothing to do: {version} was made from the same data, recipe and code, and has been decided on")
+        return Retrained(version, None)
+    decision, _ = promotion.promote(bucket, version, data, _field(data, output, say)[0])
+    for line in promotion.describe(version, decision):
+        say(line)
+    return Retrained(version, decision)
+
+
+def _data(bucket: Bucket, environment: Mapping[str, str], say: Callable[[str], None]) -> Dataset:
+    source = dataset.seed(bucket, environment)
+    if source:
+        say(f"data: put MNIST from {source} into the bucket")
+    found = dataset.find(None, bucket, environment)
+    say(f"data: {found.name} from {found.source}: {len(found.training):,} training digits")
+    keys = [match for key in bucket.keys(EXTRA) if (match := _EXTRA_KEY.fullmatch(key))]
+    if not keys:
+        return found
+    with TemporaryDirectory() as name:
+        for match in keys:
+            # A name of our own, so that a key cannot point out of the folder.
+            digest = hashlib.sha256(match[0].encode()).hexdigest()[:16]
+            path = Path(name) / "extra" / match[1] / f"{digest}{PurePosixPath(match[2]).suffix}"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(bucket.get(match[0]).data)
+        return add_extra(found, Path(name) / "extra", say)
+
+
+def _made_before(registry: Registry, recipe: Recipe, data: Dataset) -> str | None:
+    """Return the newest version that was made from the same data, recipe and code."""
+    for version in reversed(registry.versions()):
+        try:
+            if made_from(registry.manifest(version), recipe, data, SEED):
+                return version
+        except CorruptModelError:
+            continue
+    return None
+
+
+def _settled(bucket: Bucket, version: str) -> bool:
+    """Tell whether a version has been decided on, and has gone live where that was the decision.
+
+    A process may have been killed, or have lost the race, between the two.
+    """
+    decided = decisions.recorded(bucket, version)
+    pointer = Registry(bucket).standing().pointer
+    if not decided or decided[-1].outcome not in ("promote", "force"):
+        return bool(decided)
+    return pointer is not None and version in (pointer.version, pointer.previous)
+
+
+def _field(data: Dataset, output: Path, say: Callable[[str], None]) -> list[FieldDigits]:
+    parts = (data.holdout, data.test)
+    return [field_digits(part.sample(FIELD_DIGITS), output / FIELD_FOLDER, say) for part in parts]
+
+
+def _train(
+    recipe: Recipe,
+    data: Dataset,
+    output: Path,
+    remaining_seconds: Callable[[], float],
+    say: Callable[[str], None],
+) -> str:
+    _field(data, output, say)  # made and kept before the time that is left is asked for
+    limit = remaining_seconds() - SAFETY_SECONDS
+    if limit < LEAST_SECONDS:
+        raise OperationError(
+            f"there are {remaining_seconds():.0f} seconds left, and {SAFETY_SECONDS + LEAST_SECONDS:.0f} are needed: "
+            "give the function more time, or train in a container"
+        )
+    say(f"recipe: {recipe.name}: {recipe.summary}; {limit:.0f} seconds for training")
+
+    def told(progress: Progress) -> None:
+        if progress.epoch_ended:
+            say(f"epoch {progress.epoch}/{progress.epochs}  holdout {progress.holdout_accuracy or 0:.2%}")
+
+    return job.run(recipe, data, SEED, output, say=say, stop=StopRequest(limit), progress=told).name

@@ -1,0 +1,30 @@
+"""What the scheduled retraining can be told from outside, read once from the environment."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Settings:
+    """The retraining's settings.
+
+    Attributes:
+        bucket: holds data, models and decisions.
+        recipe: name of the recipe.
+        topic: ARN of the SNS topic that is told the outcome; None tells nobody.
+    """
+
+    bucket: str
+    recipe: str = "default"
+    topic: str | None = None
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Settings:
+        """Read the settings."""
+        return cls(
+            bucket=environment.get("DIGITS_BUCKET", ""),
+            recipe=environment.get("DIGITS_RETRAIN_RECIPE") or cls.recipe,
+            topic=environment.get("DIGITS_RETRAIN_TOPIC") or None,
+        )

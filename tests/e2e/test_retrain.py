@@ -1,0 +1,94 @@
+"""Retraining for real: a training on real digits, a promotion, and a running API that takes the new model up."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from digits.bucket import Bucket
+from digits.manifest import Manifest
+from digits.registry import Registry
+from digits.store import S3Reader
+from functions.predict_api.app import create_app
+from functions.predict_api.settings import Settings
+from local import lambda_invoke
+from local.server import LocalServer
+from local.stack import running_store
+from local.store import BUCKET, EmbeddedStore
+from tests import events
+from tests.e2e.conftest import emulated
+from training import dataset
+
+type Version = tuple[Manifest, dict[str, bytes]]
+
+TTL_SECONDS = 1.0
+EVENT = events.FOLDER / "schedule_retrain.json"
+
+
+def running_api(store: dict[str, str]) -> LocalServer:
+    reader = S3Reader(BUCKET, "us-east-1", store["AWS_ENDPOINT_URL_S3"], {})
+    return LocalServer(create_app(Settings(BUCKET, model_ttl_seconds=TTL_SECONDS), reader))
+
+
+def live_version(server: LocalServer) -> str | None:
+    response = httpx.get(f"{server.url}/v1/model")
+    return response.json()["version"] if response.status_code == 200 else None
+
+
+def test_the_handler_trains_promotes_and_the_running_api_follows(store: EmbeddedStore, tmp_path: Path) -> None:
+    environment = {
+        "AWS_LAMBDA_FUNCTION_NAME": "RetrainFunction",
+        "AWS_LAMBDA_FUNCTION_TIMEOUT": "900",
+        "DIGITS_MNIST": "embedded",
+        "DIGITS_RETRAIN_RECIPE": "quick",
+        "TMPDIR": str(tmp_path),
+        "HOME": str(tmp_path),
+        **store.environment(),
+    }
+    handler = "functions.retrain.handler.handler"
+    with running_api(store.environment()) as server, emulated([sys.executable], handler, environment) as invoke:
+        assert live_version(server) is None
+        outcome: dict[str, Any] = invoke(json.loads(EVENT.read_text()))
+        assert outcome["outcome"] == "promote", outcome
+        time.sleep(2 * TTL_SECONDS)
+        assert live_version(server) == outcome["version"]
+        assert invoke({})["outcome"] == "unchanged"
+    Registry(Bucket(BUCKET)).verify(outcome["version"])
+
+
+@pytest.mark.docker
+def test_sam_local_invoke_retrains_and_the_running_api_follows(
+    build: Path, second_version: Version, tmp_path: Path
+) -> None:
+    if not Path(os.environ.get("DIGITS_MNIST", "")).is_file():
+        pytest.skip("needs MNIST, so that the challenger is better: set DIGITS_MNIST to mnist.npz")
+    here, there = lambda_invoke.store_addresses()
+    champion = second_version[0].version
+    with running_store(host=here) as store:
+        bucket = Bucket(BUCKET)
+        Registry(bucket).publish(*second_version)
+        Registry(bucket).promote(champion)
+        assert dataset.seed(bucket, os.environ)
+        variables = lambda_invoke.environment_of_functions(store.environment(there))
+        variables[lambda_invoke.RETRAIN]["DIGITS_RETRAIN_RECIPE"] = "quick"
+        (tmp_path / "env.json").write_text(json.dumps(variables))
+        command = ["sam", "local", "invoke", lambda_invoke.RETRAIN, "--event", str(EVENT), "--skip-pull-image"]
+        command += ["--env-vars", str(tmp_path / "env.json")]
+        with running_api(store.environment()) as server:
+            assert live_version(server) == champion
+            finished = subprocess.run(command, capture_output=True, text=True, check=False)
+            assert finished.returncode == 0, finished.stderr
+            print(finished.stderr, finished.stdout)
+            outcome = json.loads(finished.stdout.strip().splitlines()[-1])
+            assert outcome["outcome"] == "promote", finished.stderr
+            assert outcome["decision"]["champion"] == champion
+            time.sleep(2 * TTL_SECONDS)
+            assert live_version(server) == outcome["version"] != champion
