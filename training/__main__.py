@@ -14,7 +14,7 @@ from pathlib import Path
 
 from digits.bucket import Bucket
 from digits.canonical import canonicalize
-from digits.errors import DataError, DigitsError, ImageError
+from digits.errors import DigitsError, ImageError
 from digits.images import decode
 from digits.layout import sha256
 from digits.registry import Registry
@@ -123,8 +123,6 @@ def train_command(options: argparse.Namespace) -> int:
         print("data: this is a small part of MNIST; name the whole with --data or DIGITS_MNIST for a better model")
     if options.extra:
         found = extra.add_extra(found, options.extra, say=print)
-        if found.extra is None:
-            raise DataError(f"{options.extra} adds nothing")
     print(f"recipe: {recipe.name}: {recipe.summary}", flush=True)
     say = partial(print, flush=True)
     stop = fit.StopRequest(options.time_limit)

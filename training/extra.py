@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.canonical import SIDE, canonicalize
-from digits.errors import DataError, ImageError
+from digits.errors import DataError, ImageError, NothingNewError
 from digits.images import decode
 from digits.manifest import ExtraRecord
 from training.dataset import Dataset, Part, read_arrays
@@ -31,7 +31,7 @@ type Example = tuple[str, int, Callable[[], Pixels]]
 
 
 def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Dataset:
-    """Return the data set with more training digits, or as it was where none can be taken.
+    """Return the data set with more training digits.
 
     A picture that cannot be read, or shows no single digit, is named and left out. One that is a digit of
     the data set is left out too: any that has the same digest in canonical form, and of the holdout and the
@@ -42,6 +42,7 @@ def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Datas
             of `images`, uint8 (n, height, width), and `labels`, 0 to 9 (also as `x_train`, `y_train`).
 
     Raises:
+        NothingNewError: no picture can be taken.
         DataError: nothing is there, or a label is missing or contradicts another.
     """
     examples = list(_pictures(path) if path.is_dir() else _archive(path))
@@ -66,7 +67,7 @@ def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Datas
     source = path.resolve().name
     say(f"extra: {len(taken):,} new digits of {source}; {duplicates:,} known already, {refused:,} refused")
     if not taken:
-        return dataset
+        raise NothingNewError(f"{path} adds nothing")
     extra = Part(
         np.stack([pixels for pixels, _, _ in taken.values()]),
         np.array([label for _, label, _ in taken.values()], np.uint8),

@@ -62,9 +62,10 @@ def find_bucket() -> Bucket:
 
 def _publish(options: argparse.Namespace) -> int:
     """Upload a trained model under its version, and promote it where it proves no worse than the current one."""
+    registry = Registry(find_bucket())
     folder = options.folder or latest_folder(OUTPUT)
     manifest, files = read_folder(folder)
-    Registry(find_bucket()).publish(manifest, files)
+    registry.publish(manifest, files)
     print(f"published {manifest.version}", flush=True)
     return _decide(manifest.version, options, folder.parent)
 

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 from digits import decisions
 from digits.bucket import Bucket
 from digits.decisions import Decision
-from digits.errors import CorruptModelError, OperationError
+from digits.errors import CorruptModelError, NothingNewError, OperationError
 from digits.registry import Registry
 from training import dataset, job, promotion
 from training.artifacts import FIELD_FOLDER, read_folder
@@ -99,7 +99,10 @@ def _data(bucket: Bucket, environment: Mapping[str, str], say: Callable[[str], N
             path = Path(name) / "extra" / match[1] / f"{digest}{PurePosixPath(match[2]).suffix}"
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_bytes(bucket.get(match[0]).data)
-        return add_extra(found, Path(name) / "extra", say)
+        try:
+            return add_extra(found, Path(name) / "extra", say)
+        except NothingNewError:
+            return found
 
 
 def _made_before(registry: Registry, recipe: Recipe, data: Dataset) -> str | None:

@@ -81,7 +81,7 @@ def test_publish_makes_a_trained_folder_current(
 def test_models_marks_the_current_one(published: Bucket, version: Version, capsys: Output) -> None:
     assert main(["models"]) == 0
     line = capsys.readouterr().out.splitlines()[1]
-    assert line.startswith(f"* {version[0].version}")
+    assert line.startswith(f"*  {version[0].version}")
     assert f"{version[0].test.accuracy:.2%}" in line
 
 

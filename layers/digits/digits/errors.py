@@ -18,6 +18,7 @@
     └── OperationError                a command of an operator cannot be carried out
         ├── ConfigurationError
         ├── DataError                     no data, damaged data, or data that is not what it says
+        │   └── NothingNewError               more data that adds nothing
         ├── UnknownRecipeError
         ├── UnknownVersionError
         ├── ParityError                   the exported model disagrees with the trained one
@@ -120,6 +121,10 @@ class ConfigurationError(OperationError):
 
 class DataError(OperationError):
     """The data set is missing, damaged, or not what it says it is."""
+
+
+class NothingNewError(DataError):
+    """More data that adds nothing."""
 
 
 class UnknownRecipeError(OperationError):
