@@ -168,7 +168,7 @@ def test_a_published_version_that_is_not_live_is_not_found(
     published: Bucket, handler: Handler, version: tuple[Manifest, dict[str, bytes]]
 ) -> None:
     manifest, files = version
-    other = manifest.model_copy(update={"version": "20200101T000000Z-00000000"})
+    other = manifest.model_copy(update={"version": f"20200101T000000Z-{manifest.version[-8:]}"})
     Registry(published).publish(other, files)
     assert_problem(send(handler, f"{MODEL}/versions/{other.version}"), 404, manifest.version)
 
