@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -21,7 +22,7 @@ from digits.registry import Registry
 from functions.predict_api import handler as predict_api
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
-from training.artifacts import latest_folder, read_folder
+from training.artifacts import FIELD_FOLDER, latest_folder, read_folder
 
 ROOT = Path(__file__).parents[1]
 
@@ -37,8 +38,10 @@ def trained(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="session")
-def second_version(request: pytest.FixtureRequest) -> tuple[Manifest, dict[str, bytes]]:
+def second_version(request: pytest.FixtureRequest, trained: Path) -> tuple[Manifest, dict[str, bytes]]:
     """Another version's manifest and files: other weights, which answer a little differently."""
+    distorted = trained.parent / FIELD_FOLDER
+    shutil.copytree(distorted, trained.parents[1] / "second" / FIELD_FOLDER, dirs_exist_ok=True)
     return read_folder(_train(request, "second", "--recipe", "quick", "--seed", "2"))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -26,6 +27,7 @@ from local.store import BUCKET, EmbeddedStore
 from tests import events
 from tests.e2e.conftest import emulated
 from training import dataset
+from training.artifacts import FIELD_FOLDER
 
 type Version = tuple[Manifest, dict[str, bytes]]
 
@@ -43,7 +45,10 @@ def live_version(server: LocalServer) -> str | None:
     return response.json()["version"] if response.status_code == 200 else None
 
 
-def test_the_handler_trains_promotes_and_the_running_api_follows(store: EmbeddedStore, tmp_path: Path) -> None:
+def test_the_handler_trains_promotes_and_the_running_api_follows(
+    store: EmbeddedStore, trained: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(trained.parent / FIELD_FOLDER, tmp_path / "artifacts" / FIELD_FOLDER)  # which takes a minute
     environment = {
         "AWS_LAMBDA_FUNCTION_NAME": "RetrainFunction",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": "900",
