@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import shutil
+import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -29,6 +30,12 @@ ROOT = Path(__file__).parents[1]
 _DIGITS_SOURCES = ("canonical", "classifier", "components", "images", "ink", "layout", "manifest", "proof", "strokes")
 
 Handler = Callable[[Any], dict[str, Any]]
+
+
+def pytest_configure() -> None:
+    """Let the processes that tests start hear SIGINT, which a shell has its background jobs ignore."""
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

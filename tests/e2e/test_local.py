@@ -113,7 +113,9 @@ def test_the_api_test_passes_against_sam_local_start_api(
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "local", "start-api", "--api-port", str(port), "--artifacts", str(trained.parent)]
-    with subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
         try:
             assert process.stderr is not None
             for line in process.stderr:
@@ -122,5 +124,5 @@ def test_the_api_test_passes_against_sam_local_start_api(
             test = ["api-test", "--url", f"http://127.0.0.1:{port}", "--token", EVENT_TOKEN]
             assert local_command.main(test) == 0
         finally:
-            process.send_signal(signal.SIGINT)
+            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
             process.communicate(timeout=60)
