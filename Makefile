@@ -128,8 +128,8 @@ openapi: setup  ## write docs/openapi.json anew
 	@python -m local openapi > docs/openapi.json
 
 .PHONY: deploy
-deploy: setup build-all  ## build, deploy, train and publish the first model: [STACK=…]
-	@sam deploy --stack-name "$(or $(STACK),lambda-digits)"
+deploy: setup build-all  ## build, deploy, train and publish the first model: [STACK=…] [PARAMETERS="Name=value …"]
+	@sam deploy --stack-name "$(or $(STACK),lambda-digits)" $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 	@python -m local finish-deploy "$(or $(STACK),lambda-digits)"
 
 .PHONY: clean

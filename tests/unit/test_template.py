@@ -1,0 +1,93 @@
+"""What SAM makes of template.yaml, as far as nothing but a deployment would show it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from samcli.yamlhelper import yaml_parse
+from samtranslator.translator.transform import transform
+
+TEMPLATE = Path(__file__).parents[2] / "template.yaml"
+
+type Resources = dict[str, Any]
+
+
+@pytest.fixture
+def template() -> dict[str, Any]:
+    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
+    return parsed
+
+
+@pytest.fixture
+def resources(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Resources:
+    """The CloudFormation resources, as if everything had been built and uploaded."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    properties = {name: resource.get("Properties") for name, resource in template["Resources"].items()}
+    properties["PredictApiFunction"]["CodeUri"] = "s3://built/function"
+    for layer in ("RuntimeLayer", "DigitsLayer"):
+        properties[layer]["ContentUri"] = "s3://built/layer"
+    properties["RetrainFunction"]["ImageUri"] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/built:image"
+    made: Resources = transform(template, {}, SimpleNamespace(load=dict))["Resources"]
+    return {f"{resource['Type']} {name}": resource.get("Properties", {}) for name, resource in made.items()}
+
+
+def the_only(resources: Resources, kind: str) -> Any:
+    (found,) = [properties for name, properties in resources.items() if name.startswith(f"{kind} ")]
+    return found
+
+
+def parameters_in(template: dict[str, Any], part: Any) -> set[str]:
+    references: set[str] = set(re.findall(r'"Ref": "(\w+)"', json.dumps(part)))
+    return references & set(template["Parameters"])
+
+
+def test_a_new_version_is_published_for_each_parameter_that_the_function_depends_on(
+    template: dict[str, Any], resources: Resources
+) -> None:
+    function = resources["AWS::Lambda::Function PredictApiFunction"]
+    version = the_only(resources, "AWS::Lambda::Version")
+    described = parameters_in(template, version["Description"])
+    assert described == parameters_in(template, function) | {"SnapStart"}
+    longest = [_longest(template["Parameters"][name]) for name in described]
+    assert sum(longest) + len(longest) - 1 <= 256
+
+
+def _longest(parameter: dict[str, Any]) -> int:
+    if "MaxLength" in parameter:
+        return int(parameter["MaxLength"])
+    return max(len(str(value)) for value in parameter.get("AllowedValues") or [parameter["MaxValue"]])
+
+
+def test_whoever_sends_a_failed_retraining_to_the_queue_may_do_so(resources: Resources) -> None:
+    queue = {"Fn::GetAtt": ["RetrainFailures", "Arn"]}
+    for role in ("RetrainFunctionRole", "RetrainFunctionScheduleRole"):
+        policies = resources[f"AWS::IAM::Role {role}"]["Policies"]
+        granted = [statement for policy in policies for statement in policy["PolicyDocument"]["Statement"]]
+        assert any(each["Action"] == "sqs:SendMessage" and each["Resource"] == queue for each in granted), role
+
+
+def test_a_failed_retraining_is_tried_again_and_then_told(resources: Resources) -> None:
+    settings = the_only(resources, "AWS::Lambda::EventInvokeConfig")
+    queue = {"Fn::GetAtt": ["RetrainFailures", "Arn"]}
+    assert settings["MaximumRetryAttempts"] == 1
+    assert settings["DestinationConfig"]["OnFailure"]["Destination"] == queue
+    assert the_only(resources, "AWS::Scheduler::Schedule")["Target"]["DeadLetterConfig"]["Arn"] == queue
+    alarm = resources["AWS::CloudWatch::Alarm RetrainFailuresAlarm"]
+    assert alarm["AlarmActions"] == [{"Ref": "Alerts"}]
+
+
+def test_two_stacks_fit_into_one_account(resources: Resources) -> None:
+    for name, properties in resources.items():
+        own = {key for key in properties if key.endswith("Name") and isinstance(properties[key], str)}
+        if not name.startswith("AWS::Lambda::Alias "):  # the function's own
+            assert own <= {"LayerName", "MetricName", "StageName"}, name
+    assert "Name" not in the_only(resources, "AWS::Scheduler::Schedule")
+
+
+def test_mail_is_sent_only_where_there_is_an_address(template: dict[str, Any]) -> None:
+    assert template["Resources"]["AlertsMail"]["Condition"] == "SendMail"
