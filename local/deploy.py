@@ -11,7 +11,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from digits import tokens
 from digits.bucket import Bucket
-from digits.errors import ConfigurationError
+from digits.errors import ConfigurationError, OperationError
 from digits.registry import Registry
 from local.api_test import SAMPLE, curl_line
 from local.stack import run_training
@@ -64,7 +64,11 @@ def finish(stack: str) -> None:
     bucket = Bucket(os.environ["DIGITS_BUCKET"])
     if Registry(bucket).current() is None:
         run_training("train")
-        run_training("publish")
+        try:
+            run_training("publish")
+        except OperationError:
+            if Registry(bucket).current() is None:  # not because the first scheduled training was faster
+                raise
     url = stack_output(stack, "ApiUrl")
     print(f"URL      {url}")
     if tokens.names(bucket):

@@ -45,7 +45,7 @@ def start_api(port: int, output: Path) -> None:
     """
     with _sam_store(output) as options:
         print(f"token       {EVENT_TOKEN}", flush=True)
-        _sam("start-api", "--port", str(port), "--warm-containers", "EAGER", *options)
+        _sam("start-api", "--port", str(port), "--warm-containers", "LAZY", *options)
 
 
 @contextmanager

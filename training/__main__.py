@@ -74,8 +74,12 @@ def _parser() -> argparse.ArgumentParser:
     train.add_argument("--data", metavar="PATH", help="MNIST as an npz file or a folder of IDX files, or 'embedded'")
     train.add_argument("--seed", type=_seed, default=1, help="of every random number (default: 1)")
     train.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="(default: artifacts)")
-    train.add_argument(
+    more = train.add_mutually_exclusive_group()
+    more.add_argument(
         "--extra", type=Path, metavar="PATH", help="more labelled digits: a folder of 7/….png or 7_….png, or an npz"
+    )
+    more.add_argument(
+        "--stored-extra", action="store_true", help="those under datasets/extra/ in the bucket, as the schedule does"
     )
     train.add_argument(
         "--time-limit",
@@ -123,6 +127,8 @@ def train_command(options: argparse.Namespace) -> int:
         print("data: this is a small part of MNIST; name the whole with --data or DIGITS_MNIST for a better model")
     if options.extra:
         found = extra.add_extra(found, options.extra, say=print)
+    if options.stored_extra:
+        found = extra.add_stored_extra(found, find_bucket(), say=print)
     print(f"recipe: {recipe.name}: {recipe.summary}", flush=True)
     say = partial(print, flush=True)
     stop = fit.StopRequest(options.time_limit)

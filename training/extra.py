@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.bucket import Bucket
 from digits.canonical import SIDE, canonicalize
 from digits.errors import DataError, ImageError, NothingNewError
 from digits.images import decode
 from digits.manifest import ExtraRecord
 from training.dataset import Dataset, Part, read_arrays
+
+STORED = "datasets/extra/"
 
 _NAMES = (("images", "labels"), ("x_train", "y_train"), ("x", "y"))
 _LABELLED_NAME = re.compile(r"([0-9])([_-].*)?")
@@ -45,7 +48,26 @@ def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Datas
         NothingNewError: no picture can be taken.
         DataError: nothing is there, or a label is missing or contradicts another.
     """
-    examples = list(_pictures(path) if path.is_dir() else _archive(path))
+    return _merged(dataset, path.resolve().name, _pictures(path) if path.is_dir() else _archive(path), say)
+
+
+def add_stored_extra(dataset: Dataset, bucket: Bucket, say: Callable[[str], None]) -> Dataset:
+    """Return the data set with the pictures that lie in the bucket under `datasets/extra/<digit>/`.
+
+    As `add_extra`, but where they add nothing the data set stays as it is.
+
+    Raises:
+        DataError: one picture has two labels.
+        StoreError: the store did not answer.
+    """
+    examples = list(_stored(bucket, say))
+    try:
+        return _merged(dataset, STORED, examples, say) if examples else dataset
+    except NothingNewError:
+        return dataset
+
+
+def _merged(dataset: Dataset, source: str, examples: Iterable[Example], say: Callable[[str], None]) -> Dataset:
     known = _Known(dataset)
     taken: dict[bytes, tuple[Pixels, int, str]] = {}
     duplicates = refused = 0
@@ -64,10 +86,9 @@ def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Datas
             duplicates += 1
         else:
             taken[digest] = (pixels, label, name)
-    source = path.resolve().name
     say(f"extra: {len(taken):,} new digits of {source}; {duplicates:,} known already, {refused:,} refused")
     if not taken:
-        raise NothingNewError(f"{path} adds nothing")
+        raise NothingNewError(f"{source} adds nothing")
     extra = Part(
         np.stack([pixels for pixels, _, _ in taken.values()]),
         np.array([label for _, label, _ in taken.values()], np.uint8),
@@ -127,6 +148,19 @@ def _read_picture(path: Path) -> Pixels:
         return decode(path.read_bytes()).pixels
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
+
+
+def _stored(bucket: Bucket, say: Callable[[str], None]) -> Iterator[Example]:
+    for key in bucket.keys(STORED):
+        name = key.removeprefix(STORED)
+        if re.fullmatch(r"[0-9]/.+", name) and PurePosixPath(name).suffix.lower() in _SUFFIXES:
+            yield key, int(name[0]), partial(_read_stored, bucket, key)
+        elif not key.endswith("/"):  # which a console leaves behind for a folder
+            say(f"extra: {key} is left out: it is not named like {STORED}7/anything.png")
+
+
+def _read_stored(bucket: Bucket, key: str) -> Pixels:
+    return decode(bucket.get(key).data).pixels
 
 
 def _archive(path: Path) -> Iterator[Example]:

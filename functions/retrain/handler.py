@@ -7,13 +7,14 @@ import logging
 import os
 import tempfile
 import time
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import boto3
 
 from digits.bucket import Bucket
+from digits.decisions import Decision
 from functions.retrain.lease import LeaseTakenError, held
 from functions.retrain.settings import Settings
 
@@ -35,16 +36,14 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     logger.info("retraining with recipe %s, asked for by %s", settings.recipe, json.dumps(event))
     try:
         with held(bucket, context.aws_request_id, remaining):
-            outcome = _retrain(settings, bucket, context)
+            return _retrain(settings, bucket, event, context)
     except LeaseTakenError as error:
         logger.warning("%s", error)
+        _count("busy", 0)
         return {"outcome": "busy", "detail": str(error)}
-    if settings.topic and outcome["outcome"] != "unchanged":
-        _tell(settings.topic, outcome)
-    return outcome
 
 
-def _retrain(settings: Settings, bucket: Bucket, context: Any) -> dict[str, Any]:
+def _retrain(settings: Settings, bucket: Bucket, event: Any, context: Any) -> dict[str, Any]:
     # TensorFlow takes seconds to import, which a run that finds the lease taken need not wait for.
     from functions.retrain.retraining import retrain
 
@@ -57,14 +56,21 @@ def _retrain(settings: Settings, bucket: Bucket, context: Any) -> dict[str, Any]
         environment=os.environ,
         say=logger.info,
     )
-    decision = retrained.decision
-    outcome = decision.outcome if decision else "unchanged"
+    decision = retrained.decision.model_dump(mode="json") if retrained.decision else None
+    outcome = decision["outcome"] if decision and retrained.changed else "unchanged"
     _count(outcome, time.monotonic() - started)
-    return {
-        "outcome": outcome,
-        "version": retrained.version,
-        "decision": decision.model_dump(mode="json") if decision else None,
-    }
+    if settings.topic and (retrained.changed or _untold(event, retrained.decision)):
+        _tell(settings.topic, retrained.version, decision)
+    return {"outcome": outcome, "version": retrained.version, "decision": decision}
+
+
+def _untold(event: Any, decision: Decision | None) -> bool:
+    """Tell whether a decision is of this very event: of a try that failed before it could tell."""
+    try:
+        scheduled_at = datetime.fromisoformat(event["scheduled_at"])
+        return decision is not None and decision.decided_at >= scheduled_at
+    except (KeyError, TypeError, ValueError):
+        return False
 
 
 def _count(outcome: str, seconds: float) -> None:
@@ -80,7 +86,8 @@ def _count(outcome: str, seconds: float) -> None:
     print(json.dumps(document), flush=True)
 
 
-def _tell(topic: str, outcome: dict[str, Any]) -> None:
+def _tell(topic: str, version: str, decision: Any) -> None:
     """Send one message with the decision and its figures."""
-    subject = f"Lambda Digits: {outcome['version']}: {outcome['outcome']}"
-    boto3.client("sns").publish(TopicArn=topic, Subject=subject, Message=json.dumps(outcome, indent=2))
+    subject = f"Lambda Digits: {version}: {decision['outcome']}"
+    message = json.dumps({"version": version, "decision": decision}, indent=2)
+    boto3.client("sns").publish(TopicArn=topic, Subject=subject, Message=message)

@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
 from digits.bucket import Bucket
-from digits.errors import ConflictError, ObjectNotFoundError
+from digits.errors import ConflictError, ObjectNotFoundError, StoreError
 
 LEASE_KEY = "locks/retrain.json"
 # Longer than any invocation may last: a lease that runs out later was written by a clock that is wrong.
@@ -50,7 +50,8 @@ def held(bucket: Bucket, holder: str, duration: timedelta) -> Iterator[None]:
         yield
     finally:
         given_back = Lease(holder=holder, expires_at=datetime.now(UTC))
-        with suppress(ConflictError):  # it ran out, and somebody else has taken it
+        # Where it ran out, somebody else may have taken it; where the store is away, it ends by itself.
+        with suppress(ConflictError, StoreError):
             bucket.replace(LEASE_KEY, given_back.model_dump_json().encode(), etag)
 
 
@@ -66,6 +67,9 @@ def _take(bucket: Bucket, lease: Lease) -> str:
     try:
         return bucket.replace(LEASE_KEY, document, stored.etag) if stored else bucket.create(LEASE_KEY, document)
     except ConflictError as error:
+        stored = bucket.get(LEASE_KEY)
+        if stored.data == document:  # it was written, the answer got lost, and the client asked again
+            return stored.etag
         raise LeaseTakenError("somebody else has just begun to retrain") from error
 
 

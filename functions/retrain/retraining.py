@@ -2,34 +2,28 @@
 
 from __future__ import annotations
 
-import hashlib
-import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
-from tempfile import TemporaryDirectory
+from pathlib import Path
 
 from digits import decisions
 from digits.bucket import Bucket
 from digits.decisions import Decision
-from digits.errors import CorruptModelError, NothingNewError, OperationError
+from digits.errors import ConflictError, CorruptModelError, OperationError
 from digits.registry import Registry
 from training import dataset, job, promotion
 from training.artifacts import FIELD_FOLDER, read_folder
 from training.dataset import Dataset
-from training.extra import add_extra
+from training.extra import add_stored_extra
 from training.fit import Progress, StopRequest
 from training.provenance import made_from
 from training.recipes import Recipe, find_recipe
 from training.robustness import FIELD_DIGITS, FieldDigits, field_digits
 
 SEED = 1
-EXTRA = "datasets/extra/"
 # For calibration, export, evaluation, report, upload and decision after the training.
 SAFETY_SECONDS = 180.0
 LEAST_SECONDS = 20.0  # of training
-
-_EXTRA_KEY = re.compile(rf"{EXTRA}([0-9])/(.+)")
 
 
 @dataclass(frozen=True)
@@ -38,11 +32,13 @@ class Retrained:
 
     Attributes:
         version: the version that was made, or had been made before from the same.
-        decision: None where nothing had changed since an earlier one.
+        decision: the last one on it; None where it is live without one.
+        changed: whether that decision was made now.
     """
 
     version: str
     decision: Decision | None
+    changed: bool
 
 
 def retrain(
@@ -76,11 +72,18 @@ def retrain(
         say(f"published {version}")
     elif _settled(bucket, version):
         say(f"nothing to do: {version} was made from the same data, recipe and code, and has been decided on")
-        return Retrained(version, None)
-    decision, _ = promotion.promote(bucket, version, data, _field(data, output, say)[0])
+        return Retrained(version, next(reversed(decisions.recorded(bucket, version)), None), changed=False)
+    decision = _decide(bucket, version, data, _field(data, output, say)[0])
     for line in promotion.describe(version, decision):
         say(line)
-    return Retrained(version, decision)
+    return Retrained(version, decision, changed=True)
+
+
+def _decide(bucket: Bucket, version: str, data: Dataset, field: FieldDigits) -> Decision:
+    try:
+        return promotion.promote(bucket, version, data, field)[0]
+    except ConflictError:  # something else was promoted meanwhile, and is what it has to stand beside
+        return promotion.promote(bucket, version, data, field)[0]
 
 
 def _data(bucket: Bucket, environment: Mapping[str, str], say: Callable[[str], None]) -> Dataset:
@@ -89,20 +92,7 @@ def _data(bucket: Bucket, environment: Mapping[str, str], say: Callable[[str], N
         say(f"data: put MNIST from {source} into the bucket")
     found = dataset.find(None, bucket, environment)
     say(f"data: {found.name} from {found.source}: {len(found.training):,} training digits")
-    keys = [match for key in bucket.keys(EXTRA) if (match := _EXTRA_KEY.fullmatch(key))]
-    if not keys:
-        return found
-    with TemporaryDirectory() as name:
-        for match in keys:
-            # A name of our own, so that a key cannot point out of the folder.
-            digest = hashlib.sha256(match[0].encode()).hexdigest()[:16]
-            path = Path(name) / "extra" / match[1] / f"{digest}{PurePosixPath(match[2]).suffix}"
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(bucket.get(match[0]).data)
-        try:
-            return add_extra(found, Path(name) / "extra", say)
-        except NothingNewError:
-            return found
+    return add_stored_extra(found, bucket, say)
 
 
 def _made_before(registry: Registry, recipe: Recipe, data: Dataset) -> str | None:
@@ -117,15 +107,18 @@ def _made_before(registry: Registry, recipe: Recipe, data: Dataset) -> str | Non
 
 
 def _settled(bucket: Bucket, version: str) -> bool:
-    """Tell whether a version has been decided on, and has gone live where that was the decision.
+    """Tell whether a version is or was live, or has been decided on for good.
 
-    A process may have been killed, or have lost the race, between the two.
+    A process may have been killed between a decision to promote and the promotion; where something else has gone
+    live since then, that stands.
     """
-    decided = decisions.recorded(bucket, version)
     pointer = Registry(bucket).standing().pointer
+    if pointer and version in (pointer.version, pointer.previous):
+        return True
+    decided = decisions.recorded(bucket, version)
     if not decided or decided[-1].outcome not in ("promote", "force"):
         return bool(decided)
-    return pointer is not None and version in (pointer.version, pointer.previous)
+    return decided[-1].champion != (pointer.version if pointer else None)
 
 
 def _field(data: Dataset, output: Path, say: Callable[[str], None]) -> list[FieldDigits]:

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from io import BytesIO
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -17,14 +18,16 @@ from typing import Any
 import boto3
 import numpy as np
 import pytest
+from PIL import Image
 
 from digits import decisions
 from digits.bucket import Bucket
 from digits.decisions import Decision
-from digits.errors import ConflictError, DataError, OperationError, UnknownRecipeError
+from digits.errors import DataError, OperationError, UnknownRecipeError
 from digits.layout import CURRENT_KEY, decisions_key
 from digits.manifest import Manifest
 from digits.registry import Registry
+from functions.retrain import handler as retrain_handler
 from functions.retrain import retraining
 from functions.retrain.handler import handler
 from functions.retrain.lease import LEASE_KEY, Lease, LeaseTakenError, held
@@ -32,7 +35,8 @@ from local.store import EmbeddedStore
 from tests import events
 from training import dataset, job, promotion
 from training.artifacts import FIELD_FOLDER, read_folder
-from training.dataset import Dataset
+from training.dataset import load_subset
+from training.distortions import thick_pen
 
 type Version = tuple[Manifest, dict[str, bytes]]
 
@@ -85,6 +89,32 @@ def test_a_lease_that_ran_out_or_makes_no_sense_keeps_nobody_out(bucket: Bucket,
         assert b"next" in bucket.get(LEASE_KEY).data
 
 
+@pytest.mark.parametrize("left", [None, Lease(holder="done", expires_at=datetime.now(UTC) - MINUTE)])
+def test_a_lease_whose_answer_got_lost_on_the_way_is_held(
+    bucket: Bucket, monkeypatch: pytest.MonkeyPatch, left: Lease | None
+) -> None:
+    if left:
+        bucket.create(LEASE_KEY, left.model_dump_json().encode())
+
+    def asked_twice(write: Callable[..., str]) -> Callable[..., str]:
+        def ask(*arguments: Any) -> str:
+            write(*arguments)
+            return write(*arguments)
+
+        return ask
+
+    with monkeypatch.context() as patch:
+        patch.setattr(bucket, "create", asked_twice(bucket.create))
+        patch.setattr(bucket, "replace", asked_twice(bucket.replace))
+        holding = held(bucket, "first", MINUTE)
+        holding.__enter__()
+    with pytest.raises(LeaseTakenError), held(bucket, "second", MINUTE):
+        raise AssertionError("two hold it")
+    holding.__exit__(None, None, None)
+    with held(bucket, "second", MINUTE):
+        pass
+
+
 def test_a_lease_that_somebody_took_over_is_not_given_back(bucket: Bucket) -> None:
     with held(bucket, "slow", timedelta(0)), held(bucket, "next", MINUTE):
         pass
@@ -118,20 +148,22 @@ def test_what_is_not_mnist_is_not_put_there(bucket: Bucket, tmp_path: Path) -> N
     assert list(bucket.keys("")) == []
 
 
-def test_the_operators_pictures_are_trained_on_as_well(bucket: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
-    taken: list[Path] = []
-
-    def add_extra(data: Dataset, folder: Path, _: Callable[[str], None]) -> Dataset:
-        taken.extend(sorted(path.relative_to(folder) for path in folder.rglob("*") if path.is_file()))
-        return data
-
-    monkeypatch.setattr(retraining, "add_extra", add_extra)
-    for key in ("7/phone/a.png", "7/b.PNG", "1/../../../escape.png", "readme.txt", "12/c.png"):
-        bucket.create(f"datasets/extra/{key}", b"picture")
-    retraining._data(bucket, {"DIGITS_MNIST": "embedded"}, lambda _: None)
-    assert [path.parent.name for path in taken] == ["1", "7", "7"]
-    assert {path.suffix for path in taken} == {".png", ".PNG"}
-    assert all(len(path.parts) == 2 for path in taken)
+def test_the_operators_pictures_are_trained_on_as_well(bucket: Bucket) -> None:
+    pictures = [thick_pen(image, np.random.default_rng(1)) for image in load_subset().training.images[:3]]
+    keys = ("7/phone/a.png", "7/b.PNG", f"1/../../{'long' * 75}.png")
+    for key, pixels in zip(keys, pictures, strict=True):
+        file = BytesIO()
+        Image.fromarray(pixels).save(file, "PNG")
+        bucket.create(f"datasets/extra/{key}", file.getvalue())
+    for key in ("7/", "7/broken.png", "7/phone.heic", "readme.txt", "12/c.png"):
+        bucket.create(f"datasets/extra/{key}", b"no picture")
+    said: list[str] = []
+    data = retraining._data(bucket, {"DIGITS_MNIST": "embedded"}, said.append)
+    assert data.training.labels[-3:].tolist() == [1, 7, 7]
+    assert data.extra is not None
+    assert (data.extra.source, data.extra.count, data.extra.refused) == ("datasets/extra/", 3, 1)
+    left_out = {line.split()[1] for line in said if "left out" in line}
+    assert left_out == {f"datasets/extra/{key}" for key in ("7/broken.png", "7/phone.heic", "readme.txt", "12/c.png")}
 
 
 def test_pictures_that_add_nothing_do_not_stop_the_retraining(bucket: Bucket) -> None:
@@ -161,9 +193,12 @@ def trainings(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     return limits
 
 
-def invoke(seconds: float = 900) -> dict[str, Any]:
+EVENT = json.loads((events.FOLDER / "schedule_retrain.json").read_text())
+
+
+def invoke(seconds: float = 900, event: Any = EVENT) -> dict[str, Any]:
     context = SimpleNamespace(aws_request_id="run-1", get_remaining_time_in_millis=lambda: seconds * 1000)
-    return handler(json.loads((events.FOLDER / "schedule_retrain.json").read_text()), context)
+    return handler(event, context)
 
 
 def test_a_run_trains_in_the_time_that_is_left_promotes_and_says_so(
@@ -193,7 +228,11 @@ def test_where_nothing_has_changed_it_says_so_and_ends(
     Registry(bucket).promote(trained.name)
     decision = Decision(outcome="promote", decided_at=datetime.now(UTC), champion=None)
     decisions.record(bucket, trained.name, decision)
-    assert invoke() == {"outcome": "unchanged", "version": trained.name, "decision": None}
+    assert invoke() == {
+        "outcome": "unchanged",
+        "version": trained.name,
+        "decision": decision.model_dump(mode="json"),
+    }
     assert trainings == []
     assert "nothing to do" in caplog.text
 
@@ -222,6 +261,29 @@ def test_what_was_taken_back_is_not_promoted_again(
     assert Registry(bucket).standing().version == second_version[0].version
 
 
+def test_a_live_model_that_nobody_decided_on_is_left_alone(
+    bucket: Bucket, trainings: list[float], trained: Path
+) -> None:
+    Registry(bucket).publish(*read_folder(trained))
+    Registry(bucket).promote(trained.name)
+    assert invoke() == {"outcome": "unchanged", "version": trained.name, "decision": None}
+    assert decisions.recorded(bucket, trained.name) == []
+
+
+def test_what_was_live_once_does_not_come_back_over_what_was_promoted_since(
+    bucket: Bucket, trainings: list[float], trained: Path, second_version: Version
+) -> None:
+    assert invoke()["outcome"] == "promote"
+    Registry(bucket).publish(*second_version)
+    pointer = Registry(bucket).promote(second_version[0].version)
+    # Two versions on, the first is neither the live one nor the one before it.
+    stored = bucket.get(CURRENT_KEY)
+    bucket.replace(CURRENT_KEY, pointer.model_copy(update={"previous": None}).to_json(), stored.etag)
+    assert invoke()["outcome"] == "unchanged"
+    assert Registry(bucket).standing().version == second_version[0].version
+    assert len(trainings) == 1
+
+
 def test_a_challenger_that_is_refused_leaves_the_champion(
     bucket: Bucket, trainings: list[float], second_version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -248,13 +310,39 @@ def test_one_message_tells_the_decision_and_its_figures(
     boto3.client("sns").subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)
     monkeypatch.setenv("DIGITS_RETRAIN_TOPIC", topic)
     invoke()
-    invoke()  # nothing has changed, which is no news
+    invoke(event={**EVENT, "scheduled_at": "2126-11-22T03:00:00Z"})  # nothing has changed, which is no news
     messages = sqs.receive_message(QueueUrl=queue, MaxNumberOfMessages=10)["Messages"]
     (message,) = [json.loads(each["Body"]) for each in messages]
     assert message["Subject"] == f"Lambda Digits: {trained.name}: promote"
     told = json.loads(message["Message"])
     assert told["decision"]["scores"][0]["version"] == trained.name
     assert len(told["decision"]["checks"]) == 5
+
+
+def test_a_decision_that_could_not_be_told_is_told_by_the_next_try(
+    bucket: Bucket, trainings: list[float], trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[tuple[str, Any]] = []
+
+    def tell(_: str, version: str, decision: Any) -> None:
+        told.append((version, decision["outcome"]))
+        if len(told) == 1:
+            raise ConnectionError
+
+    monkeypatch.setattr(retrain_handler, "_tell", tell)
+    monkeypatch.setenv("DIGITS_RETRAIN_TOPIC", "topic")
+    with pytest.raises(ConnectionError):
+        invoke()
+    assert invoke()["outcome"] == "unchanged"
+    assert told == [(trained.name, "promote")] * 2
+    for event in (
+        {"scheduled_at": "2126-11-22T03:00:00Z"},
+        {"scheduled_at": "<aws.scheduler.scheduled-time>"},
+        {},
+        None,
+    ):
+        assert invoke(event=event)["outcome"] == "unchanged"
+    assert len(told) == 2
 
 
 def test_a_run_that_finds_another_at_work_leaves(bucket: Bucket, trainings: list[float]) -> None:
@@ -284,26 +372,20 @@ def test_what_goes_wrong_is_raised_so_that_lambda_tries_again(
         invoke()
 
 
-def test_a_lost_race_is_decided_anew_by_the_next_try(
+def test_a_lost_race_is_decided_anew(
     bucket: Bucket, trainings: list[float], trained: Path, second_version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Registry(bucket).publish(*second_version)
     promote = Registry.promote
 
     def overtaken(registry: Registry, version: str, over: Any = None) -> Any:
-        monkeypatch.undo()
+        monkeypatch.setattr(Registry, "promote", promote)
         promote(registry, second_version[0].version)
         return promote(registry, version, over)
 
-    environment = {"DIGITS_MNIST": "embedded"}
-    output = Path(tempfile.gettempdir()) / "artifacts"
-    arguments = {"remaining_seconds": lambda: 900.0, "environment": environment, "say": lambda _: None}
-    with monkeypatch.context() as patch:
-        patch.setattr(Registry, "promote", overtaken)
-        patch.setattr(monkeypatch, "undo", patch.undo)
-        with pytest.raises(ConflictError, match=f"{second_version[0].version} stands"):
-            retraining.retrain(bucket, "default", output, **arguments)  # type: ignore[arg-type]
-    retrained = retraining.retrain(bucket, "default", output, **arguments)  # type: ignore[arg-type]
-    assert retrained.decision is not None
-    assert retrained.decision.champion == second_version[0].version
+    monkeypatch.setattr(Registry, "promote", overtaken)
+    outcome = invoke()
+    assert outcome["decision"]["champion"] == second_version[0].version
+    champions = [each.champion for each in decisions.recorded(bucket, trained.name)]
+    assert champions == [None, second_version[0].version]
     assert len(trainings) == 1
