@@ -58,7 +58,13 @@ SMALL_HOLDOUT = 2_000
 
 
 def promote(
-    bucket: Bucket, version: str, dataset: Dataset, field: FieldDigits, force: str | None = None
+    bucket: Bucket,
+    version: str,
+    dataset: Dataset,
+    field: FieldDigits,
+    *,
+    force: str | None = None,
+    dry_run: bool = False,
 ) -> tuple[Decision, Pointer | None]:
     """Decide on a published version, record the decision, and point the service at it where it says so.
 
@@ -66,9 +72,10 @@ def promote(
         dataset: has the holdout that the version was calibrated on.
         field: some digits of that holdout, in all rows of the robustness table.
         force: the reason for which it goes live whatever the checks say.
+        dry_run: decide, and change nothing.
 
     Returns:
-        The decision, and the pointer as it stands then; None where the version was refused.
+        The decision, and the pointer as it stands then; None where the version was refused, or would be promoted.
 
     Raises:
         UnknownVersionError: the version is not published.
@@ -86,7 +93,11 @@ def promote(
         )
     if standing.version == version:
         return Decision(outcome="promote", decided_at=_now(), champion=version), standing.pointer
-    decision = decide(_champion(registry, standing.version), challenger, dataset.holdout, field, force)
+    champion = _champion(registry, standing.version)
+    unknown = standing.etag is not None and champion is None
+    decision = decide(champion, challenger, dataset.holdout, field, force=force, unknown=unknown)
+    if dry_run:
+        return decision, None
     record(bucket, version, decision)
     return decision, None if decision.outcome == "refuse" else registry.promote(version, standing)
 
@@ -96,11 +107,14 @@ def decide(
     challenger: LoadedModel,
     holdout: Part,
     field: FieldDigits,
+    *,
     force: str | None = None,
+    unknown: bool = False,
 ) -> Decision:
     """Return whether the challenger should take the champion's place, and why.
 
     Args:
+        unknown: whether something is live that this release cannot read, and therefore not compare with.
         force: an operator's reason to promote where the checks refuse.
     """
     margins = SMALL_MARGINS if len(holdout) < SMALL_HOLDOUT else MARGINS
@@ -123,6 +137,8 @@ def decide(
         ),
     ]
     scores = [new.scores()]
+    if unknown:
+        checks.append(Check(name="live models that can be scored", figure=0, rule="at least", limit=1))
     if champion is not None:
         old = _Answers(champion, holdout, field)
         scores.insert(0, old.scores())
@@ -157,7 +173,7 @@ def non_inferiority_bound(gained: int, lost: int, count: int) -> float:
         variance = count * (2 * share_lost + difference * (1 - difference))
         return gained - lost - count * difference - quantile * math.sqrt(max(0.0, variance))
 
-    return float(brentq(excess, -1 + 1e-9, (gained - lost) / count - 1e-9))
+    return max(-1.0, float(brentq(excess, -1 + 1e-9, (gained - lost) / count - 1e-9)))
 
 
 def multiply_adds(model: bytes) -> int:
@@ -175,6 +191,9 @@ def multiply_adds(model: bytes) -> int:
 
 def describe(version: str, decision: Decision) -> Iterator[str]:
     """Return the decision in lines for a person, with the figures of the checks that were not passed."""
+    if decision.champion == version and not decision.checks:
+        yield f"{version} is live already"
+        return
     verdict = {"promote": "promoted", "force": "promoted by force", "refuse": "refused"}[decision.outcome]
     yield f"{version}: {verdict}" + (f", over {decision.champion}" if decision.champion else "")
     for score in decision.scores:
@@ -239,7 +258,7 @@ def _loss(name: str, old: NDArray[np.bool_], new: NDArray[np.bool_], margin: flo
 
 
 def _champion(registry: Registry, version: str | None) -> LoadedModel | None:
-    """Return the live model, or None where nobody can be answered by it anyway."""
+    """Return the live model, or None where there is none, or none that this release can read."""
     if version is None:
         return None
     try:

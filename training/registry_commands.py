@@ -8,7 +8,7 @@ from pathlib import Path
 
 from digits import decisions, retention
 from digits.bucket import Bucket
-from digits.errors import CorruptModelError, OperationError
+from digits.errors import CorruptModelError, OperationError, UnknownVersionError
 from digits.layout import MODEL_FILE
 from digits.registry import Registry
 from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
@@ -18,7 +18,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     """Add them to the command line."""
     publish = commands.add_parser("publish", help="upload and promote a trained model", description=_publish.__doc__)
     publish.add_argument("folder", type=Path, nargs="?", help="a version's folder (default: the newest in artifacts)")
-    publish.set_defaults(command=_publish)
+    publish.set_defaults(command=_publish, dry_run=False)
 
     promote = commands.add_parser("promote", help="make a model the current one", description=_promote.__doc__)
     promote.add_argument("version", metavar="VERSION")
@@ -31,6 +31,8 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     rollback = commands.add_parser("rollback", help="go back to an earlier model", description=_rollback.__doc__)
     rollback.add_argument("version", metavar="VERSION", nargs="?", help="(default: the one before the current one)")
     rollback.add_argument("--reason", help="is recorded")
+    for command in (promote, rollback):
+        command.add_argument("--dry-run", action="store_true", help="only tell what would be done")
     rollback.set_defaults(command=_rollback)
 
     models = commands.add_parser("models", help="list the published models", description=_models.__doc__)
@@ -85,8 +87,11 @@ def _decide(version: str, options: argparse.Namespace, output: Path) -> int:
     on_subset = Registry(bucket).manifest(version).dataset.name == dataset.SUBSET_NAME
     found = dataset.find(options.data or (dataset.EMBEDDED if on_subset else None), bucket, os.environ)
     field = field_digits(found.holdout.sample(FIELD_DIGITS), output / FIELD_FOLDER, print)
-    decision, pointer = promotion.promote(bucket, version, found, field, options.force)
+    decision, pointer = promotion.promote(bucket, version, found, field, force=options.force, dry_run=options.dry_run)
     print("\n".join(promotion.describe(version, decision)))
+    if options.dry_run:
+        print("nothing was changed")
+        return int(decision.outcome == "refuse")
     if pointer is None:
         print(f"current is {decision.champion}, as before" if decision.champion else "nothing is current")
         return 1
@@ -95,9 +100,11 @@ def _decide(version: str, options: argparse.Namespace, output: Path) -> int:
 
 
 def _rollback(options: argparse.Namespace) -> int:
-    """Point the service at the model before the current one, or at a given one, without a test."""
-    pointer = Registry(find_bucket()).rollback(options.version, options.reason)
-    print(f"current is {pointer.version}, {pointer.previous} is taken back")
+    """Point the service at the model before the current one, or at a given one that was live, without a test."""
+    registry = Registry(find_bucket())
+    taken_back = registry.standing().version or "what could not be read"
+    version = registry.rollback(options.version, options.reason, options.dry_run)
+    print(f"current {'would be' if options.dry_run else 'is'} {version}, and {taken_back} taken back")
     return 0
 
 
@@ -105,7 +112,10 @@ def _models(_: argparse.Namespace) -> int:
     """List the published models, oldest first; * marks the current one, < the one before it, ! pinned ones."""
     bucket = find_bucket()
     registry, pinned = Registry(bucket), retention.pins(bucket)
-    pointer = registry.current()
+    standing = registry.standing()
+    pointer = standing.pointer
+    if standing.etag is not None and pointer is None:
+        print("what is current cannot be read: promote a version to replace it")
     live, before = (pointer.version, pointer.previous) if pointer else (None, None)
     versions = registry.versions()
     print(f"   {'version':25}  {'test accuracy':>13}  {'recipe':10}  {'trained on':>10}  {'bytes':>9}  last decision")
@@ -114,12 +124,13 @@ def _models(_: argparse.Namespace) -> int:
         try:
             manifest = registry.manifest(version)
             decided = decisions.recorded(bucket, version)
-        except CorruptModelError as error:
+            size = manifest.files[MODEL_FILE].size_bytes
+        except (CorruptModelError, UnknownVersionError) as error:
             print(f"{mark} {version:25}  {error}")
             continue
         print(
             f"{mark} {version:25}  {manifest.test.accuracy:>13.2%}  {manifest.recipe.name:10}  "
-            f"{manifest.dataset.training_count:>10,}  {manifest.files[MODEL_FILE].size_bytes:>9,}  "
+            f"{manifest.dataset.training_count:>10,}  {size:>9,}  "
             f"{decided[-1].outcome if decided else '–'}"
         )
     if not versions:

@@ -12,6 +12,7 @@ import pytest
 
 import digits.__main__ as digits_command
 from digits.bucket import Bucket
+from digits.layout import CURRENT_KEY, object_key
 from digits.manifest import Manifest
 from digits.registry import Registry
 from digits.tokens import KEY, TokenSet
@@ -90,14 +91,20 @@ def test_a_model_is_promoted_taken_back_verified_pinned_and_pruned(
 ) -> None:
     first, second = version[0].version, second_version[0].version
     Registry(published).publish(*second_version)
+    assert main(["promote", second, "--force", "for a test", "--dry-run"]) == 0
+    assert capsys.readouterr().out.endswith("nothing was changed\n")
+    assert Registry(published).load().manifest == version[0]
     assert main(["promote", second, "--force", "for a test"]) == 0
     shown = capsys.readouterr().out
     assert f"{second}: promoted" in shown
     assert f"over {first}" in shown
     assert "of 35 checks passed" in shown
     assert f"current is {second}, before it {first}" in shown
+    assert main(["rollback", "--dry-run"]) == 0
+    assert f"current would be {first}, and {second} taken back" in capsys.readouterr().out
     assert main(["rollback", "--reason", "only a test"]) == 0
-    assert f"current is {first}, {second} is taken back" in capsys.readouterr().out
+    assert f"current is {first}, and {second} taken back" in capsys.readouterr().out
+    assert_fails(capsys, main(["rollback"]), f"{second} was taken back itself")
     assert main(["verify", first]) == 0
     assert "10 golden answers are right" in capsys.readouterr().out
     assert main(["models"]) == 0
@@ -121,6 +128,27 @@ def test_a_model_that_is_refused_is_told_why_and_changes_nothing(
     assert f"current is {version[0].version}, as before" in shown
     assert Registry(published).load().manifest == version[0]
     assert_fails(capsys, main(["promote", second_version[0].version, "--force", " "]), "--force needs a reason")
+
+
+def test_what_cannot_be_read_is_not_replaced_without_force(
+    at_home: None, published: Bucket, version: Version, second_version: Version, capsys: Output
+) -> None:
+    newer = json.loads(version[0].to_json()) | {"schema_version": 99}
+    key = object_key(version[0].version, "manifest.json")
+    published.replace(key, json.dumps(newer).encode(), published.get(key).etag)
+    Registry(published).publish(*second_version)
+    assert main(["promote", second_version[0].version]) == 1
+    assert "failed: live models that can be scored: 0, wanted at least 1" in capsys.readouterr().out
+    assert Registry(published).standing().version == version[0].version
+    pointer = published.get(CURRENT_KEY)
+    published.replace(CURRENT_KEY, b"{", pointer.etag)
+    assert main(["promote", second_version[0].version]) == 1
+    assert main(["models"]) == 0
+    shown = capsys.readouterr().out
+    assert "what is current cannot be read" in shown
+    assert "schema_version" in next(line for line in shown.splitlines() if version[0].version in line)
+    assert main(["promote", second_version[0].version, "--force", "the other is of a newer release"]) == 0
+    assert Registry(published).load().manifest == second_version[0]
 
 
 def test_promoting_needs_the_holdout_that_the_model_was_chosen_on(

@@ -9,9 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from digits import decisions, retention
 from digits.bucket import Bucket
+from digits.decisions import Decision
 from digits.errors import ConflictError, CorruptModelError, NoModelError, OperationError, UnknownVersionError
 from digits.layout import CURRENT_KEY, object_key
 from digits.manifest import Manifest
@@ -22,6 +24,7 @@ from tests.integration.test_registry import another
 type Version = tuple[Manifest, dict[str, bytes]]
 
 ROUNDS = 100
+PROMOTE = Decision(outcome="promote", decided_at=datetime(2030, 1, 1, tzinfo=UTC), champion=None)
 
 
 @pytest.fixture
@@ -74,8 +77,9 @@ def test_rollback_goes_to_the_version_before_and_records_it(bucket: Bucket, vers
     for each in (version, newer):
         registry.publish(*each)
         registry.promote(each[0].version)
-    pointer = registry.rollback(reason="reads sevens as ones")
-    assert (pointer.version, pointer.previous) == (version[0].version, newer[0].version)
+    assert registry.rollback(dry_run=True) == version[0].version
+    assert registry.standing().version == newer[0].version
+    assert registry.rollback(reason="reads sevens as ones") == version[0].version == registry.standing().version
     (taken_back,) = decisions.recorded(bucket, newer[0].version)
     assert (taken_back.outcome, taken_back.champion) == ("take back", version[0].version)
     assert taken_back.reason == "reads sevens as ones"
@@ -87,9 +91,117 @@ def test_rollback_can_name_a_version(bucket: Bucket, version: Version) -> None:
     for each in chain:
         registry.publish(*each)
         registry.promote(each[0].version)
-    assert registry.rollback(version[0].version).version == version[0].version
+        decisions.record(bucket, each[0].version, PROMOTE)
+    assert registry.rollback(version[0].version) == version[0].version == registry.standing().version
     with pytest.raises(UnknownVersionError, match="no model '20200101T000000Z-00000000'"):
         registry.rollback("20200101T000000Z-00000000")
+
+
+def test_rolling_back_twice_does_not_bring_back_what_was_taken_back(bucket: Bucket, version: Version) -> None:
+    registry, newer = Registry(bucket), another(version)
+    for each in (version, newer):
+        registry.publish(*each)
+        registry.promote(each[0].version)
+        decisions.record(bucket, each[0].version, PROMOTE)
+    registry.rollback()
+    with pytest.raises(OperationError, match=f"{newer[0].version} was taken back itself"):
+        registry.rollback()
+    assert registry.rollback(newer[0].version) == newer[0].version  # who names it means it
+
+
+@pytest.mark.parametrize("decided", [[], ["refuse"]])
+def test_rollback_is_no_way_round_the_test(bucket: Bucket, version: Version, decided: list[Any]) -> None:
+    registry, newer = Registry(bucket), another(version)
+    for each in (version, newer):
+        registry.publish(*each)
+    registry.promote(version[0].version)
+    for outcome in decided:
+        decisions.record(bucket, newer[0].version, PROMOTE.model_copy(update={"outcome": outcome}))
+    with pytest.raises(OperationError, match="was never live"):
+        registry.rollback(newer[0].version)
+    assert registry.standing().version == version[0].version
+
+
+def test_rollback_gets_over_a_pointer_that_cannot_be_read(bucket: Bucket, version: Version) -> None:
+    registry = Registry(bucket)
+    registry.publish(*version)
+    registry.promote(version[0].version)
+    decisions.record(bucket, version[0].version, PROMOTE)
+    bucket.replace(CURRENT_KEY, b"{", bucket.get(CURRENT_KEY).etag)
+    with pytest.raises(OperationError, match="nothing is live"):
+        registry.rollback()
+    assert registry.rollback(version[0].version) == version[0].version == registry.standing().version
+
+
+# Answers that get lost, and races with a prune
+
+
+class Client:
+    """A client of the store that does something of its own where it puts an object."""
+
+    def __init__(self, client: Any, put_object: Any) -> None:
+        self._client, self._put_object = client, put_object
+
+    def __getattr__(self, name: str) -> Any:
+        return self._put if name == "put_object" else getattr(self._client, name)
+
+    def _put(self, **arguments: Any) -> Any:
+        return self._put_object(self._client, **arguments)
+
+
+def test_a_write_whose_answer_got_lost_is_no_lost_race(bucket: Bucket, slim: Version) -> None:
+    def put_twice(client: Any, **arguments: Any) -> Any:
+        client.put_object(**arguments)
+        return client.put_object(**arguments)
+
+    lossy = Bucket(bucket.name, Client(bucket._client, put_twice))  # type: ignore[arg-type]
+    Registry(lossy).publish(*slim)
+    assert Registry(lossy).promote(slim[0].version) == Registry(bucket).standing().pointer
+    for _ in range(2):
+        decisions.record(lossy, slim[0].version, PROMOTE.model_copy(update={"decided_at": datetime.now(UTC)}))
+    assert len(decisions.recorded(bucket, slim[0].version)) == 2
+
+
+@pytest.mark.parametrize("undecided", [3, 4])
+def test_a_write_that_the_store_cannot_decide_on_yet_is_tried_again(
+    bucket: Bucket, slim: Version, undecided: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("digits.bucket.time.sleep", lambda _: None)
+    answers = iter([409] * undecided)
+
+    def put_later(client: Any, **arguments: Any) -> Any:
+        if next(answers, None):
+            raise ClientError({"Error": {"Code": "ConditionalRequestConflict"}}, "PutObject")
+        return client.put_object(**arguments)
+
+    busy = Bucket(bucket.name, Client(bucket._client, put_later))  # type: ignore[arg-type]
+    if undecided == 3:
+        assert busy.create("key", b"data") == bucket.get("key").etag
+    else:
+        with pytest.raises(ConflictError, match=r"is being changed by somebody else"):
+            Registry(busy).publish(*slim)
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_version_that_is_pruned_while_it_is_promoted_does_not_go_live(
+    bucket: Bucket, slim: Version, before: bool
+) -> None:
+    older = another(slim, 2020)
+    for each in (older, slim):
+        Registry(bucket).publish(*each)
+    if before:
+        Registry(bucket).promote(older[0].version)
+
+    def pruned_first(client: Any, **arguments: Any) -> Any:
+        bucket.delete(object_key(slim[0].version, "manifest.json"))
+        return client.put_object(**arguments)
+
+    racing = Bucket(bucket.name, Client(bucket._client, pruned_first))  # type: ignore[arg-type]
+    with pytest.raises(ConflictError, match="was deleted while it was promoted"):
+        Registry(racing).promote(slim[0].version)
+    assert Registry(bucket).standing().version == (older[0].version if before else None)
+    with pytest.raises(UnknownVersionError):
+        retention.pin(racing, slim[0].version)
 
 
 def test_there_must_be_something_to_go_back_to(bucket: Bucket, version: Version) -> None:
@@ -166,6 +278,24 @@ def test_an_upload_that_was_given_up_goes_after_a_day(
     monkeypatch.setattr(retention, "ABANDONED_AFTER", timedelta(0))
     assert list(prune(bucket, keep=9)) == [given_up]
     assert Registry(bucket).versions() == many
+
+
+def test_an_upload_that_is_resumed_while_others_are_pruned_stays(
+    bucket: Bucket, many: list[str], slim: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(retention, "ABANDONED_AFTER", timedelta(0))
+    resumed, files = another(slim, 2050)
+    bucket.create(object_key("20290101T000000Z-00000000", "model.tflite"), b"half")
+    bucket.create(object_key(resumed.version, "model.tflite"), files["model.tflite"])
+    for _ in prune(bucket, keep=9):
+        Registry(bucket).publish(resumed, files)
+    assert Registry(bucket).versions() == [*many, resumed.version]
+
+
+def test_nothing_is_pruned_before_anything_is_live(bucket: Bucket, slim: Version) -> None:
+    Registry(bucket).publish(*slim)
+    with pytest.raises(OperationError, match="nothing is live"):
+        list(prune(bucket, keep=0))
 
 
 def test_nothing_is_pruned_where_nobody_knows_what_is_live(bucket: Bucket, many: list[str]) -> None:
@@ -265,10 +395,14 @@ def test_the_first_promotion_can_be_killed_at_any_step(bucket: Bucket, slim: Ver
 
 
 def test_rollback_and_prune_can_be_killed_at_any_step(bucket: Bucket, many: list[str]) -> None:
+    registry = Registry(bucket)
     for _ in lives(bucket, lambda dying: Registry(dying).rollback()):
         assert_whole(bucket, {many[1], many[2]})
-    live = Registry(bucket).standing().version
-    assert live is not None
+        if registry.standing().version == many[1]:
+            assert decisions.recorded(bucket, many[2])[-1].outcome == "take back"
+            registry.promote(many[2])
+    live = registry.standing().version
+    assert live == many[1]
     for _ in lives(bucket, lambda dying: list(prune(dying, keep=0))):
         assert_whole(bucket, {live})
     assert len(Registry(bucket).versions()) == 2

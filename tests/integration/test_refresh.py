@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -154,11 +155,19 @@ def garbage(model: bytes) -> bytes:
     return model[:8] + bytes(range(256)) * 40
 
 
+def unflattened(model: bytes) -> bytes:
+    """Have the layer that flattens wait for one feature more than there are."""
+    features = struct.pack("<i", 7 * 7 * 48)
+    assert features in model
+    return model.replace(features, struct.pack("<i", 7 * 7 * 48 + 1), 1)
+
+
 WRONG: dict[str, tuple[Callable[[Bucket, Version], None], str]] = {
     "truncated model": (lambda b, v: damaged_model(b, v, lambda m: m[:-100], False), "digest"),
     "truncated model, digests agree": (lambda b, v: damaged_model(b, v, lambda m: m[: len(m) // 2], True), "LiteRT"),
     "empty model, digests agree": (lambda b, v: damaged_model(b, v, lambda _: b"", True), "LiteRT"),
     "hostile model, digests agree": (lambda b, v: damaged_model(b, v, garbage, True), "LiteRT"),
+    "model that opens and cannot be run": (lambda b, v: damaged_model(b, v, unflattened, True), "fails on its golden"),
     "swapped model": (lambda b, v: damaged_model(b, v, lambda _: b"another version's model", False), "digest"),
     "oversized model": (lambda b, v: damaged_model(b, v, lambda m: m + bytes(16 * 2**20), False), "no more than"),
     "unknown schema": (lambda b, v: changed_manifest(b, v, lambda d: d.update(schema_version=2)), "schema_version"),

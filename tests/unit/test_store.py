@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import gc
 import itertools
 import threading
 import time
+import weakref
 
 import pytest
 
-from digits.errors import NoModelError, ObjectNotFoundError, StoreError
+from digits.errors import CorruptModelError, NoModelError, ObjectNotFoundError, StoreError
 from digits.store import CachedObject, StoredObject
 
 
@@ -114,6 +116,48 @@ def test_failures_are_counted_and_each_in_a_row_doubles_the_wait() -> None:
     clock.now += 480
     value.get()
     assert value.failures == 0
+
+
+def test_any_number_of_failures_can_be_counted() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.get()
+    reader.failure = StoreError("down")
+    for _ in range(1_100):
+        clock.now += 480
+        assert value.get() == "a"
+    assert value.failures == 1_100
+    before = len(reader.etags)
+    value.get()
+    assert len(reader.etags) == before
+
+
+def test_a_failure_keeps_nothing_of_what_failed_in_memory() -> None:
+    def refuse(data: bytes) -> str:
+        refused = Refused()
+        watched.append(weakref.ref(refused))
+        try:
+            return str(int("no number"))
+        except ValueError as error:
+            raise CorruptModelError(f"{len(data)} bytes are no good") from error
+
+    watched: list[weakref.ref[Refused]] = []
+    value = CachedObject(
+        FakeReader(b"a"),
+        "key",
+        parse=refuse,
+        missing=lambda: NoModelError("nothing"),
+        ttl_seconds=60,
+        keep_when_missing=True,
+    )
+    with pytest.raises(CorruptModelError):
+        value.get()
+    gc.collect()
+    assert [each() for each in watched] == [None]
+
+
+class Refused:
+    """What was read, and is not kept."""
 
 
 def test_what_is_expired_is_asked_for_at_once() -> None:

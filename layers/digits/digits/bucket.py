@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 
 _CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 3})
 _LOST = {"PreconditionFailed", "ConditionalRequestConflict"}
+# S3 answers so where it cannot tell yet who of two wins; the next answer is a clear one.
+_UNDECIDED = "ConditionalRequestConflict"
+_UNDECIDED_TRIES = 4
 _ABSENT = {"NoSuchKey", "404"}
 
 
@@ -64,7 +68,7 @@ class Bucket:
             StoreError: the store did not answer, or refused.
         """
         try:
-            return self._client.put_object(Bucket=self.name, Key=key, Body=data, IfNoneMatch="*")["ETag"]
+            return self._put(Key=key, Body=data, IfNoneMatch="*")
         except (BotoCoreError, ClientError) as error:
             raise self._error(key, error) from error
 
@@ -76,12 +80,22 @@ class Bucket:
             StoreError: the store did not answer, or refused.
         """
         try:
-            return self._client.put_object(Bucket=self.name, Key=key, Body=data, IfMatch=etag)["ETag"]
+            return self._put(Key=key, Body=data, IfMatch=etag)
         except (BotoCoreError, ClientError) as error:
             failure = self._error(key, error)
             if isinstance(failure, ObjectNotFoundError):
                 raise ConflictError(f"{key} was deleted by somebody else meanwhile") from error
             raise failure from error
+
+    def _put(self, **arguments: Any) -> str:
+        for tries_left in reversed(range(_UNDECIDED_TRIES)):
+            try:
+                return self._client.put_object(Bucket=self.name, **arguments)["ETag"]
+            except ClientError as error:
+                if not tries_left or error.response.get("Error", {}).get("Code") != _UNDECIDED:
+                    raise
+                time.sleep(0.1)
+        raise AssertionError("unreachable")
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is not there is none already.

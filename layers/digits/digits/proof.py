@@ -71,7 +71,10 @@ def prove(manifest: Manifest, model: bytes) -> LoadedModel:
         )
     classifier = Classifier(model)
     expected = np.array([golden.probabilities for golden in manifest.goldens], np.float32)
-    answers = classifier.predict(np.stack([golden.pixels() for golden in manifest.goldens]))
+    try:
+        answers = classifier.predict(np.stack([golden.pixels() for golden in manifest.goldens]))
+    except (ValueError, RuntimeError) as error:  # of LiteRT: the file opens, and cannot be run
+        raise CorruptModelError(f"the model of {manifest.version} fails on its golden inputs") from error
     same_digits = (answers.argmax(axis=1) == expected.argmax(axis=1)).all()
     # Written so that NaN fails too.
     if not (same_digits and np.abs(answers - expected).max() <= GOLDEN_TOLERANCE):

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from digits.decisions import Decision, record
+from digits.decisions import Decision, record, recorded
 from digits.errors import (
     ConflictError,
     CorruptModelError,
@@ -21,7 +21,7 @@ from digits.errors import (
     OperationError,
     UnknownVersionError,
 )
-from digits.layout import CURRENT_KEY, MANIFEST_FILE, MODEL_FILE, MODELS, object_key, sha256
+from digits.layout import CURRENT_KEY, MANIFEST_FILE, MODEL_FILE, MODELS, is_version, object_key, sha256
 from digits.manifest import Manifest, Pointer
 from digits.proof import LoadedModel, load_current, load_version, prove
 
@@ -83,49 +83,83 @@ class Registry:
             ConflictError: something else was promoted meanwhile; the message tells what stands.
         """
         over = over or self.standing()
-        self.manifest(version)
+        manifest_json = self._manifest_json(version)
         if over.pointer is not None and over.pointer.version == version:
             return over.pointer
         pointer = Pointer(
             version=version,
-            manifest_sha256=sha256(self._bucket.get(object_key(version, MANIFEST_FILE)).data),
+            manifest_sha256=sha256(manifest_json),
             previous=over.version,
             promoted_at=datetime.now(UTC),
         )
         load_current(self._read, pointer.to_json())  # what readers would not accept is not pointed at
         try:
-            if over.etag is None:
-                self._bucket.create(CURRENT_KEY, pointer.to_json())
-            else:
-                self._bucket.replace(CURRENT_KEY, pointer.to_json(), over.etag)
+            etag = self._point(pointer.to_json(), over.etag)
         except ConflictError as error:
-            stands = self.standing().version
+            stands = self.standing()
+            if stands.pointer == pointer:  # it was written, the answer got lost, and the client asked again
+                return pointer
             raise ConflictError(
-                f"{version} was not promoted: something else was promoted meanwhile, and {stands} stands"
+                f"{version} was not promoted: something else was promoted meanwhile, and {stands.version} stands"
             ) from error
+        self._still_there(version, over, etag)
         return pointer
 
-    def rollback(self, version: str | None = None, reason: str | None = None) -> Pointer:
-        """Go back to an earlier version, without a test: what is live is recorded as taken back.
+    def _point(self, pointer_json: bytes, etag: str | None) -> str:
+        if etag is None:
+            return self._bucket.create(CURRENT_KEY, pointer_json)
+        return self._bucket.replace(CURRENT_KEY, pointer_json, etag)
+
+    def _still_there(self, version: str, over: Standing, etag: str) -> None:
+        """Go back to what stood before where a version was pruned while it was promoted."""
+        try:
+            self._manifest_json(version)
+        except UnknownVersionError as error:
+            if over.pointer is None:
+                self._bucket.delete(CURRENT_KEY)
+            else:
+                self._bucket.replace(CURRENT_KEY, over.pointer.to_json(), etag)
+            raise ConflictError(f"{version} was deleted while it was promoted, and {over.version} stands") from error
+
+    def rollback(self, version: str | None = None, reason: str | None = None, dry_run: bool = False) -> str:
+        """Go back to a version that was live, without a test: what is live is recorded as taken back.
 
         Args:
             version: where to; the one before the live one where it is not given.
             reason: is recorded.
+            dry_run: change nothing.
+
+        Returns:
+            The version that is gone back to.
 
         Raises:
-            OperationError: nothing is live, or nothing was before it.
+            OperationError: nothing is live, nothing was before it, or that was taken back or never promoted itself.
             UnknownVersionError, CorruptModelError, ConflictError: as in `promote`.
         """
         standing = self.standing()
-        if standing.pointer is None:
+        if standing.etag is None or not (standing.pointer or version):
             raise OperationError("nothing is live that could be taken back: promote a version")
-        target = version or standing.pointer.previous
+        target = version or (standing.pointer.previous if standing.pointer else None)
         if target is None or target == standing.version:
             raise OperationError(f"there is nothing to go back to from {standing.version}")
-        pointer = self.promote(target, standing)
-        taken_back = Decision(outcome="take back", decided_at=pointer.promoted_at, champion=target, reason=reason)
-        record(self._bucket, standing.pointer.version, taken_back)
-        return pointer
+        self.load(target)
+        self._check_was_live(target, standing, named=version is not None)
+        if dry_run:
+            return target
+        if standing.version:
+            # First, so that a process that is killed leaves nothing live that the record does not explain.
+            taken_back = Decision(outcome="take back", decided_at=datetime.now(UTC), champion=target, reason=reason)
+            record(self._bucket, standing.version, taken_back)
+        self.promote(target, standing)
+        return target
+
+    def _check_was_live(self, version: str, standing: Standing, named: bool) -> None:
+        outcomes = [decision.outcome for decision in recorded(self._bucket, version)]
+        if outcomes[-1:] == ["take back"] and not named:
+            raise OperationError(f"{version} was taken back itself: name the version to go back to")
+        before = standing.pointer.previous if standing.pointer else None
+        if version != before and not {"promote", "force"} & set(outcomes):
+            raise OperationError(f"{version} was never live: promote it, so that it is tested")
 
     def standing(self) -> Standing:
         """Return what is live; a pointer that cannot be read counts as none, and can be replaced."""
@@ -168,7 +202,8 @@ class Registry:
     def versions(self) -> list[str]:
         """Return the published versions, oldest first."""
         pattern = re.compile(rf"{MODELS}([^/]+)/{re.escape(MANIFEST_FILE)}")
-        return [match[1] for key in self._bucket.keys(MODELS) if (match := pattern.fullmatch(key))]
+        found = (match[1] for key in self._bucket.keys(MODELS) if (match := pattern.fullmatch(key)))
+        return [version for version in found if is_version(version)]
 
     def manifest(self, version: str) -> Manifest:
         """Return the manifest of a published version.
@@ -217,5 +252,9 @@ class Registry:
         try:
             self._bucket.create(key, data)
         except ConflictError:
-            if self._bucket.get(key).data != data:
+            try:
+                same = self._bucket.get(key).data == data
+            except ObjectNotFoundError:  # deleted, or being written, by somebody else
+                raise ConflictError(f"{key} is being changed by somebody else: try again") from None
+            if not same:
                 raise ConflictError(f"{key} exists with other contents") from None

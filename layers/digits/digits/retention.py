@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from digits.errors import ConflictError
+from digits.errors import ConflictError, OperationError
 from digits.layout import MANIFEST_FILE, MODELS, PINS, is_version, object_key
 from digits.registry import Registry
 
@@ -24,10 +25,9 @@ def pin(bucket: Bucket, version: str) -> None:
         UnknownVersionError: the version is not published.
     """
     Registry(bucket).manifest(version)
-    try:
+    with suppress(ConflictError):  # it is pinned already
         bucket.create(f"{PINS}{version}", b"")
-    except ConflictError:
-        return  # it is pinned already
+    Registry(bucket).manifest(version)  # or it was pruned before that
 
 
 def unpin(bucket: Bucket, version: str) -> None:
@@ -52,13 +52,18 @@ def prune(bucket: Bucket, keep: int, dry_run: bool = False) -> Iterator[str]:
 
     Raises:
         CorruptModelError: the pointer cannot be read, so that nobody knows what is live.
+        OperationError: there are versions, and none is live.
     """
     registry = Registry(bucket)
     versions = registry.versions()
-    for version in [*versions[: max(0, len(versions) - keep)], *_abandoned(bucket, set(versions))]:
-        # Read again for each: a promotion may come between.
+    if versions and registry.current() is None:
+        raise OperationError("nothing is live, so that nobody knows what must stay: promote a version first")
+    for version in [*versions[: max(0, len(versions) - keep)], *_abandoned(bucket)]:
+        # Asked again for each: a promotion may come between, or an upload be resumed.
         pointer = registry.current()
         if version in pins(bucket) or (pointer and version in (pointer.version, pointer.previous)):
+            continue
+        if version not in versions and version not in _abandoned(bucket):
             continue
         yield version
         if not dry_run:
@@ -68,8 +73,9 @@ def prune(bucket: Bucket, keep: int, dry_run: bool = False) -> Iterator[str]:
                 bucket.delete(key)
 
 
-def _abandoned(bucket: Bucket, versions: set[str]) -> list[str]:
+def _abandoned(bucket: Bucket) -> list[str]:
     """Return the folders without a manifest in which nothing has been written for a day."""
+    versions = set(Registry(bucket).versions())
     newest: dict[str, datetime] = {}
     for key, modified in bucket.entries(MODELS):
         name, slash, _ = key.removeprefix(MODELS).partition("/")

@@ -213,7 +213,9 @@ class CachedObject[T]:
             kept = self._state if self._keep_when_missing else _State[T]()
             self._state = replace(kept, failure=self._missing())
         except DigitsError as error:
-            self._state = replace(self._state, failure=error)
+            # Without what it came from, which would keep the refused model in memory.
+            error.__cause__ = error.__context__ = None
+            self._state = replace(self._state, failure=error.with_traceback(None))
         finally:
             self.failures = self.failures + 1 if self._state.failure else 0
             self._next_check = self._clock() + self._wait_seconds()
@@ -223,7 +225,7 @@ class CachedObject[T]:
 
     def _wait_seconds(self) -> float:
         wait_seconds = RETRY_SECONDS if self.value is None else self._ttl_seconds
-        return wait_seconds * min(2.0 ** max(0, self.failures - 1), LONGEST_BACKOFF)
+        return wait_seconds * min(2.0 ** min(max(0, self.failures - 1), LONGEST_BACKOFF), LONGEST_BACKOFF)
 
     def _read(self) -> _State[T]:
         stored = self._reader.get(self._key, self._state.etag)
