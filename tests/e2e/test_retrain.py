@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from digits import tokens
 from digits.bucket import Bucket
 from digits.manifest import Manifest
 from digits.registry import Registry
@@ -32,6 +33,7 @@ from training.artifacts import FIELD_FOLDER
 type Version = tuple[Manifest, dict[str, bytes]]
 
 TTL_SECONDS = 1.0
+TOKEN = "of this test alone"
 EVENT = events.FOLDER / "schedule_retrain.json"
 
 
@@ -40,9 +42,16 @@ def running_api(store: dict[str, str]) -> LocalServer:
     return LocalServer(create_app(Settings(BUCKET, model_ttl_seconds=TTL_SECONDS), reader))
 
 
-def live_version(server: LocalServer) -> str | None:
-    response = httpx.get(f"{server.url}/v1/model")
-    return response.json()["version"] if response.status_code == 200 else None
+def answering_version(server: LocalServer) -> str | None:
+    """Have the API read a seven; gives the version that did, or None where there is none yet."""
+    headers = {"x-api-key": TOKEN, "content-type": "image/png"}
+    response = httpx.post(f"{server.url}/v1/predict", content=(events.DIGITS / "7.png").read_bytes(), headers=headers)
+    if response.status_code == 503:
+        return None
+    answer = response.json()
+    assert answer["pred"] == 7, answer
+    version: str = answer["model"]["version"]
+    return version
 
 
 def test_the_handler_trains_promotes_and_the_running_api_follows(
@@ -59,12 +68,13 @@ def test_the_handler_trains_promotes_and_the_running_api_follows(
         **store.environment(),
     }
     handler = "functions.retrain.handler.handler"
+    tokens.add(Bucket(BUCKET), "test", TOKEN)
     with running_api(store.environment()) as server, emulated([sys.executable], handler, environment) as invoke:
-        assert live_version(server) is None
+        assert answering_version(server) is None
         outcome: dict[str, Any] = invoke(json.loads(EVENT.read_text()))
         assert outcome["outcome"] == "promote", outcome
         time.sleep(2 * TTL_SECONDS)
-        assert live_version(server) == outcome["version"]
+        assert answering_version(server) == outcome["version"]
         assert invoke({})["outcome"] == "unchanged"
     Registry(Bucket(BUCKET)).verify(outcome["version"])
 
@@ -79,6 +89,7 @@ def test_sam_local_invoke_retrains_and_the_running_api_follows(
     champion = second_version[0].version
     with running_store(host=here) as store:
         bucket = Bucket(BUCKET)
+        tokens.add(bucket, "test", TOKEN)
         Registry(bucket).publish(*second_version)
         Registry(bucket).promote(champion)
         assert dataset.seed(bucket, os.environ)
@@ -88,7 +99,7 @@ def test_sam_local_invoke_retrains_and_the_running_api_follows(
         command = ["sam", "local", "invoke", lambda_invoke.RETRAIN, "--event", str(EVENT), "--skip-pull-image"]
         command += ["--env-vars", str(tmp_path / "env.json")]
         with running_api(store.environment()) as server:
-            assert live_version(server) == champion
+            assert answering_version(server) == champion
             finished = subprocess.run(command, capture_output=True, text=True, check=False)
             assert finished.returncode == 0, finished.stderr
             print(finished.stderr, finished.stdout)
@@ -96,4 +107,4 @@ def test_sam_local_invoke_retrains_and_the_running_api_follows(
             assert outcome["outcome"] == "promote", finished.stderr
             assert outcome["decision"]["champion"] == champion
             time.sleep(2 * TTL_SECONDS)
-            assert live_version(server) == outcome["version"] != champion
+            assert answering_version(server) == outcome["version"] != champion
