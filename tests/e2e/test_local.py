@@ -119,7 +119,7 @@ def test_the_api_test_passes_against_sam_local_start_api(
         try:
             assert process.stderr is not None
             for line in process.stderr:
-                if "Running on" in line or "Press CTRL+C" in line:
+                if "Running on" in line:
                     break
             test = ["api-test", "--url", f"http://127.0.0.1:{port}", "--token", EVENT_TOKEN]
             assert local_command.main(test) == 0
