@@ -22,11 +22,11 @@ from digits.store import S3Reader
 from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
 from local import lambda_invoke
+from local.emulator import emulated, is_supported
 from local.server import LocalServer
 from local.stack import running_store
 from local.store import BUCKET, EmbeddedStore
 from tests import events
-from tests.e2e.conftest import emulated
 from training import dataset
 from training.artifacts import FIELD_FOLDER
 
@@ -54,6 +54,7 @@ def answering_version(server: LocalServer) -> str | None:
     return version
 
 
+@pytest.mark.skipif(not is_supported(), reason="needs Linux on x86_64: the emulator runs nowhere else")
 def test_the_handler_trains_promotes_and_the_running_api_follows(
     store: EmbeddedStore, trained: Path, tmp_path: Path
 ) -> None:

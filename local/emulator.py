@@ -1,0 +1,138 @@
+"""Lambda's own runtime without a container: its interface emulator around its runtime client."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import platform
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from importlib.metadata import distribution
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+from digits.errors import OperationError
+
+BUILD = Path(__file__).parents[1] / ".aws-sam/build"
+FUNCTION, LAYERS = BUILD / "PredictApiFunction", (BUILD / "RuntimeLayer/python", BUILD / "DigitsLayer/python")
+HANDLER = "functions.predict_api.handler.handler"
+_PATH = "/2015-03-31/functions/function/invocations"
+_START_SECONDS = 20.0
+_LONGEST_SECONDS = 900.0
+
+
+@dataclass
+class Container:
+    """A function in the emulator.
+
+    Attributes:
+        process: the emulator.
+    """
+
+    process: subprocess.Popen[bytes]
+    connection: http.client.HTTPConnection
+
+    def __call__(self, event: Any) -> Any:
+        """Return the answer to an event."""
+        return json.loads(self.answer(json.dumps(event).encode()))
+
+    def answer(self, event: bytes) -> bytes:
+        """Return the answer to an event, both as JSON; over one connection, as timings want it."""
+        self.connection.request("POST", _PATH, event)
+        return self.connection.getresponse().read()
+
+    def memory_kilobytes(self) -> int:
+        """Return the most memory that the function's process has had resident."""
+        (python,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        status = Path(f"/proc/{python}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0])
+
+
+def artifact_environment(client: Path, store: dict[str, str]) -> dict[str, str]:
+    """Return the variables with which a bare interpreter finds the built function and nothing else.
+
+    Args:
+        client: see `link_runtime_client`.
+        store: the variables that point at the object store.
+    """
+    return {
+        "PYTHONPATH": os.pathsep.join(map(str, (FUNCTION, *LAYERS, client))),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "LAMBDA_TASK_ROOT": str(FUNCTION),
+        "AWS_LAMBDA_FUNCTION_NAME": "PredictApiFunction",
+        "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        **store,
+    }
+
+
+def bare_python() -> list[str]:
+    """Return the command of this interpreter without the development environment's packages."""
+    return [sys._base_executable, "-s"]  # type: ignore[attr-defined]
+
+
+def link_runtime_client(folder: Path) -> Path:
+    """Put Lambda's runtime interface client into a folder, and nothing else of the development environment."""
+    for name in ("awslambdaric", "snapshot-restore-py", "simplejson"):
+        package = distribution(name)
+        for top in {file.parts[0] for file in package.files or [] if ".." not in file.parts}:
+            (folder / top).symlink_to(Path(str(package.locate_file(top))))
+    return folder
+
+
+def is_supported() -> bool:
+    """Tell whether the emulator runs on this machine."""
+    return (platform.system(), platform.machine()) == ("Linux", "x86_64")
+
+
+@contextmanager
+def emulated(python: list[str], handler: str, environment: dict[str, str]) -> Iterator[Container]:
+    """Run a handler in Lambda's runtime; what it logs is printed in the end.
+
+    Raises:
+        OperationError: the emulator does not run here, or did not start.
+    """
+    if not is_supported():
+        raise OperationError("the runtime interface emulator needs Linux on x86_64")
+    specification = find_spec("samcli")
+    assert specification is not None
+    assert specification.origin is not None
+    emulator = Path(specification.origin).parent / "local/rapid/aws-lambda-rie-x86_64"
+    port, api_port = _free_port(), _free_port()
+    command = [str(emulator), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
+    command += ["--runtime-api-address", f"127.0.0.1:{api_port}", *python, "-m", "awslambdaric", handler]
+    environment = {"PATH": os.environ["PATH"], **environment}
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+        try:
+            _wait_for(port)
+            connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_LONGEST_SECONDS)
+            with closing(connection):
+                yield Container(process, connection)
+        finally:
+            process.terminate()
+            assert process.stdout is not None
+            print(process.stdout.read().decode())
+
+
+def _free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port: int = server.getsockname()[1]
+        return port
+
+
+def _wait_for(port: int) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port)).close()
+            return
+        except OSError as error:
+            if time.monotonic() > deadline:
+                raise OperationError("the runtime interface emulator does not start") from error
+            time.sleep(0.001)
