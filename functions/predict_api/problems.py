@@ -12,7 +12,6 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from digits import errors
-from functions.predict_api.schemas import Problem
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
@@ -44,12 +43,12 @@ logger = logging.getLogger(__name__)
 
 
 def documented(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """Return what a route tells OpenAPI about the problems that it answers with."""
+    """Return what a route tells OpenAPI about the problems that it answers with.
+
+    The schema is named, not given: FastAPI would make a model of it for each status of each route.
+    """
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}}
-    return {
-        status: {"model": Problem, "description": _MEANING[HTTPStatus(status)], "content": content}
-        for status in statuses
-    }
+    return {status: {"description": _MEANING[HTTPStatus(status)], "content": content} for status in statuses}
 
 
 def document(status: HTTPStatus, detail: str, request_id: str, **members: object) -> dict[str, object]:
