@@ -15,8 +15,7 @@ from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
 from digits.errors import DigitsError
 from functions.predict_api import problems
-from functions.predict_api.app import app_from_environment
-from functions.predict_api.service import Service
+from functions.predict_api.app import Application, app_from_environment
 
 try:  # Lambda's runtime has it; elsewhere there are no snapshots
     from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -83,7 +82,9 @@ def _gateway_response(problem: dict[str, object]) -> dict[str, Any]:
 def before_snapshot() -> None:
     """Load what there is, so that SnapStart's snapshot holds it; an empty bucket is no failure."""
     try:
-        _service().warm_up()
+        app = _application()
+        app.complete()
+        app.state.service.warm_up()
     except DigitsError as error:
         logger.warning("nothing is loaded into the snapshot: %s", error)
 
@@ -91,7 +92,7 @@ def before_snapshot() -> None:
 def after_restore() -> None:
     """Let the first request after a restore ask for news, over connections of its own."""
     try:
-        _service().restore()
+        _application().state.service.restore()
     except DigitsError as error:
         logger.warning("the restored container cannot be used yet: %s", error)
 
@@ -101,15 +102,16 @@ if register_before_snapshot is not None:
     register_after_restore(after_restore)
 
 
-def _service() -> Service:
-    service: Service = _adapter().app.state.service  # type: ignore[attr-defined]
-    return service
+def _application() -> Application:
+    app = _adapter().app
+    assert isinstance(app, Application)
+    return app
 
 
 @cache
 def _adapter() -> Mangum:
     """Made in the first invocation, once per container."""
-    app = app_from_environment(os.environ)
+    app = app_from_environment(os.environ, threads=False)  # Lambda sends one request at a time
     asyncio.set_event_loop(asyncio.new_event_loop())
     return Mangum(
         app,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -28,19 +29,27 @@ logger = logging.getLogger(__name__)
 router = APIRouter()
 
 
-async def _admit(request: Request) -> tuple[str, Body]:
-    """Check the token before anything else is judged; a header wins over the envelope.
+@dataclass(frozen=True)
+class Admitted:
+    """A request whose token is valid: the token's name, the body, and the time that has been spent on it."""
 
-    Returns:
-        The token's name, and the body.
-    """
-    service = service_of(request)
-    token = header_token(request)
-    if token is not None or not Body(b"", request.headers.get("content-type", "")).is_json:
+    caller: str
+    body: Body
+    timing: ServerTiming
+
+
+async def _admit(request: Request) -> Admitted:
+    """Check the token before anything else is judged; a header wins over the envelope."""
+    service, timing = service_of(request), ServerTiming()
+    if service.is_cold():
+        timing.note("cold")
+    token, body = header_token(request), None
+    if token is None and Body(b"", request.headers.get("content-type", "")).is_json:
+        body = await read_body(request)
+        token = envelope_token(body)
+    with timing.phase("token"):
         caller = await service.run(service.authenticate, token)
-        return caller, await read_body(request)
-    body = await read_body(request)
-    return await service.run(service.authenticate, envelope_token(body)), body
+    return Admitted(caller, body or await read_body(request), timing)
 
 
 @router.get("/health", tags=["service"], summary="Is the process up?")
@@ -76,35 +85,31 @@ async def model(request: Request) -> ModelSummary:
     "/v1/predict",
     tags=["prediction"],
     summary="Read handwritten digits",
-    response_model_exclude_none=True,
+    response_model=Prediction | Predictions,
     responses=problems.documented(400, 401, 413, 415, 422, 503),
     dependencies=TOKEN_HEADERS,
     openapi_extra={"requestBody": PREDICT_BODY},
 )
 async def predict_digits(
     request: Request,
-    response: Response,
-    admitted: Annotated[tuple[str, Body], Depends(_admit)],
+    admitted: Annotated[Admitted, Depends(_admit)],
     explain: Annotated[
         bool, Query(description="also tell what was done to the picture, and show what the network saw")
     ] = False,
-) -> Prediction | Predictions:
+) -> Response:
     """Read one picture of a digit, or several.
 
     One picture is answered by its prediction. `instances`, or several files in a form, are answered by
     `predictions` in the same order, where a picture that cannot be read has a problem in its place.
     """
-    service = service_of(request)
-    caller, body = admitted
-    payload = await read_payload(body)
-    timing = ServerTiming()
-    if service.is_cold():
-        timing.note("cold")
+    service, timing = service_of(request), admitted.timing
+    payload = await read_payload(admitted.body)
     answer, version = await service.run(_answer, service, payload, request.state.request_id, explain, timing)
-    response.headers["x-model-version"] = version
-    response.headers["server-timing"] = timing.header()
-    logger.info("predicted for token %r with %s", caller, version)
-    return answer
+    with timing.phase("encoding"):
+        document = answer.model_dump_json(exclude_none=True)
+    logger.info("predicted for token %r with %s", admitted.caller, version)
+    headers = {"x-model-version": version, "server-timing": timing.header()}
+    return Response(document, headers=headers, media_type="application/json")
 
 
 def _answer(

@@ -21,15 +21,18 @@ from digits.tokens import TokenSet
 class Service:
     """The state behind the routes; it may be used from many threads."""
 
-    def __init__(self, reader: ObjectReader, ttl_seconds: float, model_version: str | None = None) -> None:
+    def __init__(
+        self, reader: ObjectReader, ttl_seconds: float, model_version: str | None = None, *, threads: bool = True
+    ) -> None:
         """Bind the store; it is asked at the first need.
 
         Args:
             model_version: the version to serve, whatever is promoted; None serves what is.
+            threads: whether requests come at the same time, as from a server, and must not block each other.
         """
         self._cold = True
         self._reader = reader
-        self._executor = ThreadPoolExecutor(thread_name_prefix="digits")
+        self._executor = ThreadPoolExecutor(thread_name_prefix="digits") if threads else None
         bytes_of = partial(read, reader)
         self._model: CachedObject[LoadedModel] = CachedObject(
             reader,
@@ -76,11 +79,13 @@ class Service:
         return self._model.value
 
     async def run[**P, R](self, work: Callable[P, R], *args: P.args, **kwargs: P.kwargs) -> R:
-        """Do blocking work in a thread.
+        """Do blocking work, in a thread where another request may come meanwhile.
 
         The framework's own pool ends its threads with each Lambda invocation, and with a thread
         goes its interpreter of the model; these stay warm.
         """
+        if self._executor is None:
+            return work(*args, **kwargs)
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
 
     def model(self) -> LoadedModel:

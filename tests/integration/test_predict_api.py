@@ -208,17 +208,10 @@ def test_headers_tell_the_model_the_time_and_not_to_keep_the_answer(
     first, second = (handler(events.load("http_v2_predict_json"))["headers"] for _ in range(2))
     assert first["x-model-version"] == version[0].version
     assert first["cache-control"] == "no-store"
-    assert [part.partition(";")[0].strip() for part in first["server-timing"].split(",")] == [
-        "cold",
-        "decode",
-        "canonical",
-        "load",
-        "inference",
-    ]
-    assert [part.partition(";")[0].strip() for part in second["server-timing"].split(",")] == [
-        "decode",
-        "canonical",
-        "inference",
+    phases = [[part.partition(";")[0].strip() for part in each["server-timing"].split(",")] for each in (first, second)]
+    assert phases == [
+        ["cold", "token", "decode", "canonical", "load", "inference", "encoding"],
+        ["token", "decode", "canonical", "inference", "encoding"],
     ]
 
 

@@ -318,14 +318,14 @@ def test_a_snapshot_holds_the_model_and_a_restored_container_asks_for_news(
     handler: Handler, published: Bucket, version: Version, second_version: Version
 ) -> None:
     predict_api.before_snapshot()
-    service = predict_api._service()
+    service = predict_api._application().state.service
     assert service.loaded is not None
     assert service.loaded.manifest == version[0]
-    store_before = service._reader._store  # type: ignore[attr-defined]
+    store_before = service._reader._store
     Registry(published).publish(*second_version)
     Registry(published).promote(second_version[0].version)
     predict_api.after_restore()
-    assert service._reader._store is not store_before  # type: ignore[attr-defined]
+    assert service._reader._store is not store_before
     response = handler(events.load("http_v2_predict_png"))
     assert response["headers"]["x-model-version"] == second_version[0].version
 
