@@ -9,6 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -50,7 +51,8 @@ class Container:
 
     def memory_kilobytes(self) -> int:
         """Return the most memory that the function's process has had resident."""
-        (python,) = Path(f"/proc/{self.process.pid}/task/{self.process.pid}/children").read_text().split()
+        children = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/children")]
+        (python,) = " ".join(children).split()
         status = Path(f"/proc/{python}/status").read_text()
         return int(status.partition("VmHWM:")[2].split()[0])
 
@@ -108,7 +110,10 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
     command = [str(emulator), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{api_port}", *python, "-m", "awslambdaric", handler]
     environment = {"PATH": os.environ["PATH"], **environment}
-    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as process:
+    with (
+        tempfile.TemporaryFile() as log,  # a pipe would fill, and nobody reads it before the end
+        subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT) as process,
+    ):
         try:
             _wait_for(port)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_LONGEST_SECONDS)
@@ -116,8 +121,9 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
                 yield Container(process, connection)
         finally:
             process.terminate()
-            assert process.stdout is not None
-            print(process.stdout.read().decode())
+            process.wait()
+            log.seek(0)
+            print(log.read().decode())
 
 
 def _free_port() -> int:
