@@ -75,6 +75,10 @@ test: setup build  ## run all tests that need neither Docker nor AWS
 test-docker: setup build-all  ## run the tests that need a Docker engine
 	@pytest -m docker
 
+.PHONY: bench
+bench: setup build  ## cold start, latency, throughput, size of serving: about ten minutes, and nothing else at work
+	@python -m benchmarks.serving
+
 .PHONY: bench-robustness
 bench-robustness: setup  ## how well the last trained model reads digits as they are in the field
 	@python -m benchmarks.robustness

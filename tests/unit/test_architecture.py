@@ -33,7 +33,7 @@ ALLOWED = {
     "functions": {"functions", "digits", "training"},  # training: the retrain function alone
     "training": {"training", "digits", "keras", "tensorflow"},
     "local": {"local", "functions", "digits", "training"},
-    "benchmarks": {"benchmarks", "local", "functions", "digits", "training", "keras"},
+    "benchmarks": {"benchmarks", "local", "functions", "digits", "training", "keras", "tensorflow"},
 }
 WATCHED = {*PACKAGES, "keras", "tensorflow", "mlxtend", "tests"}
 LOCKS = [ROOT / "requirements/dev.txt", ROOT / "requirements/train.txt", ROOT / "requirements/uv.txt"]

@@ -1,0 +1,1 @@
+"""Handlers to measure against: the floors, and what people deploy."""
