@@ -13,7 +13,6 @@ import io
 import json
 import math
 import os
-import platform
 import statistics
 import subprocess
 import sys
@@ -33,6 +32,7 @@ import numpy as np
 from matplotlib.figure import Figure as Plot
 from PIL import Image
 
+from benchmarks.machine import machine
 from digits import tokens
 from digits.bucket import Bucket
 from digits.errors import DigitsError, OperationError
@@ -136,7 +136,7 @@ def main() -> int:
     document = {
         "model": manifest.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
-        "machine": {"processor": _processor(), "cores": os.cpu_count()},
+        "machine": machine(),
         "figures": [asdict(figure) | {"met": figure.met} for figure in figures],
         **result,
     }
@@ -457,14 +457,6 @@ def _summary(measured: list[Round]) -> dict[str, Any]:
 
 def _short(value: float) -> str:
     return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
-
-
-def _processor() -> str:
-    with contextlib.suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor()
 
 
 def _plot(result: dict[str, Any]) -> Plot:

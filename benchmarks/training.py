@@ -10,7 +10,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import sys
 import time
@@ -25,6 +24,7 @@ _IMPORTING = time.perf_counter()
 
 import keras  # noqa: E402
 
+from benchmarks.machine import machine  # noqa: E402
 from digits.classifier import Classifier  # noqa: E402
 from digits.errors import DigitsError  # noqa: E402
 from training import dataset, job  # noqa: E402
@@ -126,11 +126,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.perf_counter()
     field = field_digits(data.holdout.sample(FIELD_DIGITS), OUTPUT / FIELD_FOLDER)
     field_seconds = time.perf_counter() - started
-    print(f"{_machine()}\n{data.name} from {data.source}; imports {IMPORT_SECONDS:.0f} s", flush=True)
+    print(f"{machine()}\n{data.name} from {data.source}; imports {IMPORT_SECONDS:.0f} s", flush=True)
     document = {
         "command": "python -m benchmarks.training " + " ".join(sys.argv[1:] if arguments is None else arguments),
         "date": f"{datetime.now(UTC):%Y-%m-%d}",
-        "machine": _machine(),
+        "machine": machine(),
         "versions": library_versions(),
         "data": data.name,
         "import_seconds": IMPORT_SECONDS,
@@ -233,14 +233,6 @@ def _row(row: dict[str, Any]) -> str:
         f"{text(row['share_of_reference_total'], '.2f'):>8} {row['test_accuracy_mean']:>11.3%} ± {deviation:>6} "
         f"{f'{low:.2%}..{high:.2%}':>16} {row['parameters']:10,} {row['size_bytes']:9,}"
     )
-
-
-def _machine() -> str:
-    """Return processor and number of cores."""
-    info = Path("/proc/cpuinfo")
-    lines = info.read_text().splitlines() if info.exists() else []
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{names[0] if names else platform.processor() or platform.machine()}, {os.process_cpu_count()} cores"
 
 
 if __name__ == "__main__":
