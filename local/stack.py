@@ -100,6 +100,7 @@ def _serve(api_port: int, stay: bool, certificate: Certificate | None = None) ->
     with LocalServer(app_from_environment(os.environ), api_port, certificate) as server:
         api_test.run(server.url, token, api_test.SAMPLE, api_test.trust(insecure=False, authority=authority))
         print(f"URL         {server.url}")
+        print(f"draw        {server.url}/ in a browser, with the token below")
         if authority:
             print(f"CA          {os.path.relpath(authority)}")
         print(f"token       {token}")

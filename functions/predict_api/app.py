@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from digits.errors import DigitsError
 from digits.store import ObjectReader, S3Reader
-from functions.predict_api import problems
+from functions.predict_api import page, problems
 from functions.predict_api.middleware import (
     REQUEST_ID_HEADER,
     AlwaysCORSMiddleware,
@@ -98,6 +98,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
     app.state.service = Service(reader, settings.model_ttl_seconds, settings.model_version, threads=threads)
     app.state.complete = False
     app.include_router(router)
+    app.router.routes.extend(page.ROUTES)
     return app
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.predict_api import problems
@@ -37,6 +37,10 @@ class RequestMiddleware:
         request_id = getattr(scope.get("aws.context"), "aws_request_id", None) or str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         _mount(scope, self._base_path)
+        app = self._app
+        if scope["path"] == scope.get("root_path"):
+            # Relative addresses in the page count from the last slash.
+            app = RedirectResponse(f"{scope['path']}/", HTTPStatus.PERMANENT_REDIRECT)
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -45,7 +49,7 @@ class RequestMiddleware:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await self._app(scope, receive, send_with_headers)
+        await app(scope, receive, send_with_headers)
 
 
 class CatchAllMiddleware:
@@ -118,7 +122,7 @@ def _mount(scope: Scope, base_path: str) -> None:
     context: dict[str, Any] = event.get("requestContext", {})
     full_path = context.get("path", "")
     inner = "/" + ((event.get("pathParameters") or {}).get("proxy") or "") if full_path else ""
-    if full_path and full_path != inner and full_path.endswith(inner):
+    if full_path and full_path != inner and (full_path.endswith(inner) or event.get("resource") == "/"):
         scope["root_path"], scope["path"] = full_path.removesuffix(inner), full_path
         return
     stage = f"/{context.get('stage', '')}" if "execute-api" in context.get("domainName", "") else ""

@@ -1,0 +1,54 @@
+"""The page to draw on: a few static files, served from the function itself."""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+from pathlib import Path
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+_FOLDER = Path(__file__).parent / "page"
+_INDEX = "index.html"
+_MEDIA_TYPES = {
+    _INDEX: "text/html",
+    "style.css": "text/css",
+    "script.js": "text/javascript",
+    "icon.svg": "image/svg+xml",
+    "samples.png": "image/png",
+}
+_HEADERS = {
+    "cache-control": "no-cache",  # kept by the browser, and asked about by its tag each time
+    "content-security-policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "referrer-policy": "no-referrer",
+    "x-content-type-options": "nosniff",
+}
+
+
+async def _serve(request: Request) -> Response:
+    name = request.scope["path"].rpartition("/")[2] or _INDEX
+    content, tag = _read(name)
+    headers = {**_HEADERS, "etag": tag}
+    known = request.headers.get("if-none-match", "")
+    if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
+        return Response(status_code=304, headers=headers)
+    return Response(content, headers=headers, media_type=_MEDIA_TYPES[name])
+
+
+@cache
+def _read(name: str) -> tuple[bytes, str]:
+    """Return a file and its entity tag."""
+    content = (_FOLDER / name).read_bytes()
+    return content, f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+
+
+# Addresses in the page are relative, so that it works under any stage and base path.
+ROUTES = [
+    Route("/", _serve),
+    *(Route(f"/page/{name}", _serve) for name in _MEDIA_TYPES if name != _INDEX),
+]

@@ -1,0 +1,104 @@
+"""The page's files, as the handler serves them."""
+
+from __future__ import annotations
+
+import base64
+import re
+from typing import Any
+
+import pytest
+
+from functions.predict_api import page
+from tests import doors
+from tests.conftest import Handler
+from tests.doors import Request
+
+MOST_BYTES = 60_000
+FILES = ["/", *(route.path for route in page.ROUTES if route.path != "/")]
+
+
+def get(handler: Handler, path: str, **headers: str) -> dict[str, Any]:
+    named = {name.replace("_", "-"): value for name, value in headers.items()}
+    return handler(doors.http_v2(Request("GET", path, named)))
+
+
+def content(answer: dict[str, Any]) -> bytes:
+    return base64.b64decode(answer["body"]) if answer["isBase64Encoded"] else answer["body"].encode()
+
+
+def test_the_page_is_small_and_needs_no_model(cold_handler: Handler) -> None:
+    answers = {path: get(cold_handler, path) for path in FILES}
+    assert {answer["statusCode"] for answer in answers.values()} == {200}
+    assert sum(len(content(answer)) for answer in answers.values()) < MOST_BYTES
+    assert content(answers["/page/samples.png"]).startswith(b"\x89PNG")
+
+
+def test_every_file_that_the_page_names_is_served(cold_handler: Handler) -> None:
+    html, script = (content(get(cold_handler, path)).decode() for path in ("/", "/page/script.js"))
+    named = set(re.findall(r'(?:href|src)="(page/[^"]+)"', html) + re.findall(r'"(page/[^"]+)"', script))
+    assert {f"/{path}" for path in named} == set(FILES) - {"/"}
+
+
+@pytest.mark.parametrize("path", FILES)
+def test_a_file_is_asked_about_by_its_tag(cold_handler: Handler, path: str) -> None:
+    answer = get(cold_handler, path)
+    tag = answer["headers"]["etag"]
+    assert answer["headers"]["cache-control"] == "no-cache"
+    for known in (tag, f"W/{tag}", f'"other", {tag}'):
+        unchanged = get(cold_handler, path, if_none_match=known)
+        assert (unchanged["statusCode"], unchanged["body"]) == (304, "")
+        assert unchanged["headers"]["etag"] == tag
+    assert get(cold_handler, path, if_none_match='"other"')["statusCode"] == 200
+
+
+def test_nothing_runs_that_the_service_did_not_send(cold_handler: Handler) -> None:
+    answer = get(cold_handler, "/")
+    policy = answer["headers"]["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "//" not in policy
+    html = answer["body"]
+    assert not re.search(r"<script(?![^>]*src=)|<style|\sstyle=|\son\w+=|https?:", html)
+    assert answer["headers"]["x-content-type-options"] == "nosniff"
+
+
+@pytest.mark.parametrize("door", doors.DOORS)
+@pytest.mark.parametrize("path", ["/", "/page/samples.png"])
+def test_every_door_serves_the_page(cold_handler: Handler, door: str, path: str) -> None:
+    answer = cold_handler(doors.DOORS[door](Request("GET", path)))
+    assert answer["statusCode"] == 200
+    assert content(answer) == content(get(cold_handler, path))
+
+
+def without_slash(door: str) -> dict[str, Any]:
+    """An address that ends where the stage or the base path does."""
+    event = doors.DOORS[door](Request("GET", "/"))
+    if door == "http_v2_stage":
+        event["rawPath"] = event["requestContext"]["http"]["path"] = "/prod"
+    else:
+        event["resource"], event["pathParameters"] = "/", None
+        event["requestContext"]["path"] = event["requestContext"]["path"].rstrip("/")
+    return event
+
+
+@pytest.mark.parametrize(
+    ("door", "address"), [("http_v2_stage", "/prod/"), ("rest_v1", "/prod/"), ("rest_v1_custom_domain", "/digits/")]
+)
+def test_an_address_without_the_last_slash_leads_to_the_page(cold_handler: Handler, door: str, address: str) -> None:
+    answer = cold_handler(without_slash(door))
+    assert answer["statusCode"] == 308
+    assert answer["headers"]["location"] == address
+    assert answer["headers"]["x-request-id"] == "test-request"
+
+
+def test_a_base_path_without_the_last_slash_leads_to_the_page(
+    cold_handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DIGITS_BASE_PATH", "/digits")
+    assert get(cold_handler, "/digits")["headers"]["location"] == "/digits/"
+    assert get(cold_handler, "/digits/")["body"] == get(cold_handler, "/")["body"]
+
+
+def test_a_file_that_is_not_there_is_a_problem(cold_handler: Handler) -> None:
+    for path in ("/page/", "/page/secret.txt", "/page/../app.py", "/page"):
+        assert get(cold_handler, path)["statusCode"] == 404
