@@ -1,0 +1,501 @@
+"""The page in a real browser, against the real application."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import os
+import re
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+from urllib.parse import urlsplit
+
+import numpy as np
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from PIL import Image
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
+
+from digits import tokens
+from digits.bucket import Bucket
+from digits.manifest import Manifest
+from digits.registry import Registry
+from functions.predict_api.app import app_from_environment
+from functions.predict_api.payloads import MAX_BODY_BYTES
+from local.browser import draw, draw_stroke, find_chromium, running_browser
+from local.lambda_invoke import EVENT_TOKEN
+from local.server import LocalServer
+from local.stack import TOKEN_NAME
+from tests import events
+from training.distortions import ROWS
+
+PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
+READ = "#answer[data-state=read]"
+expect.set_options(timeout=15_000)  # a machine may be busy, and the page asks again after 5 seconds
+
+Open = Callable[..., Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    program = find_chromium()
+    if program is None:
+        pytest.skip("needs Chromium: install Debian's package, or name the program in CHROMIUM")
+    with running_browser(program) as running:
+        yield running
+
+
+@pytest.fixture
+def served(store: object) -> Iterator[LocalServer]:
+    """The application over a store with nothing in it."""
+    with LocalServer(app_from_environment(os.environ)) as server:
+        yield server
+
+
+@pytest.fixture
+def site(published: Bucket, served: LocalServer) -> str:
+    """The address of the application, with a model and a token to find."""
+    return served.url
+
+
+@pytest.fixture
+def opened(browser: Browser) -> Iterator[Open]:
+    """Opens pages; what each of them complains about must be what the test expects."""
+    contexts: list[BrowserContext] = []
+    complaints: list[str] = []
+    expected: list[str] = []
+
+    def open_page(url: str, complaint: str | None = None, token: str | None = EVENT_TOKEN, **options: Any) -> Page:
+        context = browser.new_context(**options)
+        contexts.append(context)
+        expected.extend([complaint] if complaint else [])
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.goto(f"{url}/")
+        if token:
+            enter_token(page, token)
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    # A browser complains of every answer that is no success, whatever the page makes of it.
+    assert [text for text in complaints if not any(re.search(pattern, text) for pattern in expected)] == []
+
+
+def enter_token(page: Page, token: str) -> None:
+    page.get_by_label("Token", exact=True).fill(token)
+    page.get_by_role("button", name="Use").click()
+
+
+def expect_digit(page: Page, digit: int) -> None:
+    expect(page.locator(READ)).to_be_visible()
+    expect(page.locator("#digit")).to_have_text(str(digit))
+
+
+def expect_words(page: Page, words: str) -> None:
+    expect(page.get_by_role("status").first).to_contain_text(words)
+
+
+def draw_two_digits(page: Page) -> None:
+    for place in (0.25, 0.75):
+        draw_stroke(page, [(place, 0.2), (place, 0.8)])
+
+
+def dark_pixels(page: Page) -> int:
+    script = """() => {
+      const sheet = document.getElementById("sheet");
+      const data = sheet.getContext("2d").getImageData(0, 0, sheet.width, sheet.height).data;
+      let dark = 0;
+      for (let at = 0; at < data.length; at += 4) dark += data[at] < 128 && data[at] - data[at + 2] < 60;
+      return dark;
+    }"""
+    return int(page.evaluate(script))
+
+
+def photo(digit: int, side: int) -> bytes:
+    """A photograph of a sheet of paper, as JPEG."""
+    pixels = np.asarray(Image.open(io.BytesIO(events.digit_file(digit))))
+    file = io.BytesIO()
+    distorted = ROWS["photo"].distort(pixels, np.random.default_rng(3))
+    Image.fromarray(distorted).convert("RGB").resize((side, side)).save(file, "JPEG", quality=95)
+    return file.getvalue()
+
+
+def choose(page: Page, name: str, media_type: str, file: bytes) -> None:
+    page.locator("#file").set_input_files({"name": name, "mimeType": media_type, "buffer": file})
+
+
+# Drawing
+
+
+@pytest.mark.parametrize("digit", [1, 0, 7, 4])
+def test_a_drawn_digit_is_read(opened: Open, site: str, version: tuple[Manifest, object], digit: int) -> None:
+    page = opened(site)
+    draw(page, digit)
+    expect_digit(page, digit)
+    expect_words(page, f"It is a {digit}, with a confidence of ")
+    shares = page.locator("#bars .share").all_inner_texts()
+    assert len(shares) == 10
+    assert max(range(10), key=lambda each: float(shares[each].rstrip(" %"))) == digit
+    expect(page.locator("#model")).to_contain_text(version[0].version)
+    assert page.locator("#seen").evaluate("image => image.decode().then(() => image.naturalWidth)") == 28
+    assert "inverted" in page.locator("#steps").inner_text()
+    expect(page.locator("#time")).to_have_text(re.compile(r"^\d+ ms from the lifted pen to the answer$"))
+    expect(page.locator("#phases")).to_contain_text(re.compile(r"ms, (cold|warm) \(token .*inference"))
+
+
+@pytest.mark.parametrize("width", ["4", "60"])
+def test_a_thin_and_a_thick_pen_are_read(opened: Open, site: str, width: str) -> None:
+    page = opened(site)
+    page.get_by_label("Pen").fill(width)
+    draw(page, 7)
+    expect_digit(page, 7)
+
+
+def test_the_first_answer_is_cold_and_the_next_is_warm(opened: Open, site: str) -> None:
+    page = opened(site)
+    draw(page, 1)
+    expect_digit(page, 1)
+    expect(page.locator("#phases")).to_contain_text("cold")
+    page.get_by_role("button", name="Clear").click()
+    draw(page, 7)
+    expect_digit(page, 7)
+    expect(page.locator("#phases")).to_contain_text("warm")
+
+
+def test_a_finger_draws_on_a_phone(opened: Open, site: str) -> None:
+    page = opened(site, **PHONE)
+    assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+    page.locator("#sheet").scroll_into_view_if_needed()
+    box = page.locator("#sheet").bounding_box()
+    assert box is not None
+    devices = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        at = [{"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"]} for x, y in points]
+        devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    before = page.evaluate("scrollY")
+    touch("touchStart", (0.3, 0.25))
+    for share in range(1, 9):
+        touch("touchMove", (0.3 + 0.05 * share, 0.25))
+    for share in range(1, 9):
+        touch("touchMove", (0.7 - 0.03 * share, 0.25 + 0.07 * share))
+    touch("touchEnd")
+    expect_digit(page, 7)
+    assert page.evaluate("scrollY") == before
+    assert page.evaluate("document.scrollingElement.scrollWidth <= innerWidth")
+
+
+def test_a_pen_that_is_pressed_harder_draws_wider(opened: Open, site: str) -> None:
+    page = opened(site)
+    box = page.locator("#sheet").bounding_box()
+    assert box is not None
+    devices = page.context.new_cdp_session(page)
+
+    def line(force: float) -> int:
+        for kind, share in [
+            ("mousePressed", 0.2),
+            *(("mouseMoved", at / 10) for at in range(3, 8)),
+            ("mouseReleased", 0.8),
+        ]:
+            at = {"x": box["x"] + box["width"] / 2, "y": box["y"] + share * box["height"], "force": force}
+            held = {"button": "left", "buttons": 1, "clickCount": 1, "pointerType": "pen"}
+            devices.send("Input.dispatchMouseEvent", {"type": kind, **at, **held})
+        expect(page.locator(READ)).to_be_visible()
+        drawn = dark_pixels(page)
+        page.get_by_role("button", name="Clear").click()
+        return drawn
+
+    assert line(0.9) > 1.8 * line(0.2)
+
+
+def test_undo_and_clear(opened: Open, site: str) -> None:
+    page = opened(site)
+    draw(page, 4)
+    expect_digit(page, 4)
+    both = dark_pixels(page)
+    page.get_by_role("button", name="Clear").click()
+    expect_words(page, "Nothing is drawn yet.")
+    expect(page.locator("#digit")).to_have_text("?")
+    assert dark_pixels(page) == 0
+    page.keyboard.press("Control+z")
+    expect_digit(page, 4)
+    assert dark_pixels(page) == both
+    page.get_by_role("button", name="Undo").click()
+    assert 0 < dark_pixels(page) < both
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").click()  # there is nothing left
+    expect_words(page, "Nothing is drawn yet.")
+
+
+def test_a_digit_is_drawn_with_the_keyboard_alone(opened: Open, site: str) -> None:
+    page = opened(site)  # which leaves the focus on the sheet
+    for keys in ["ArrowUp"] * 9 + [" "] + ["ArrowDown"] * 18 + [" "]:
+        page.keyboard.press(keys)
+    expect_digit(page, 1)
+    page.keyboard.press("Delete")
+    expect_words(page, "Nothing is drawn yet.")
+
+
+def test_an_answer_to_what_is_no_longer_there_is_dropped(opened: Open, site: str) -> None:
+    page = opened(site)
+    held: list[Route] = []
+    page.route("**/v1/predict*", lambda route: held.append(route) if not held else route.continue_())
+    draw(page, 1)
+    page.wait_for_function("document.getElementById('answer').dataset.state === 'asking'")
+    page.wait_for_timeout(100)
+    page.get_by_role("button", name="Clear").click()
+    draw(page, 7)
+    expect_digit(page, 7)
+    assert len(held) == 1
+    held[0].fulfill(json={"pred": 1, "conf": 1, "probabilities": [0] * 10})
+    page.wait_for_timeout(200)
+    expect_digit(page, 7)
+
+
+def test_two_digits_are_found_and_marked(opened: Open, site: str) -> None:
+    page = opened(site, "422")
+    draw_two_digits(page)
+    expect_words(page, "Two digits found: send one at a time.")
+    expect(page.locator("#digit")).to_have_text("?")
+    corner = page.evaluate(
+        "Array.from(document.getElementById('sheet').getContext('2d').getImageData(80, 60, 40, 40).data)"
+    )
+    assert any(red > 150 > green for red, green in zip(corner[::4], corner[1::4], strict=True))
+
+
+# Pictures
+
+
+def test_a_photograph_is_read(opened: Open, site: str) -> None:
+    page = opened(site)
+    choose(page, "photo.jpg", "image/jpeg", photo(7, 900))
+    expect_digit(page, 7)
+    expect(page.locator("#time")).to_contain_text("from the picture")
+
+
+def test_a_large_photograph_is_scaled_down_to_what_a_request_may_have(opened: Open, site: str) -> None:
+    page = opened(site)
+    sent: list[bytes] = []
+    page.on(
+        "request", lambda request: sent.append(request.post_data_buffer or b"") if request.method == "POST" else None
+    )
+    file = photo(3, 4500)
+    noisy = np.asarray(Image.open(io.BytesIO(file))).astype(int) + np.random.default_rng(1).integers(
+        -30, 30, (4500, 4500, 1)
+    )
+    grainy = io.BytesIO()
+    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(grainy, "JPEG", quality=95)
+    assert len(grainy.getvalue()) > MAX_BODY_BYTES
+    choose(page, "it's a photo.jpg", "image/jpeg", grainy.getvalue())
+    expect_digit(page, 3)
+    assert len(sent[-1]) < MAX_BODY_BYTES
+    assert "--data-binary @" in page.locator("#request").inner_text()
+
+
+def test_samples_are_sent_as_mnist_has_them(opened: Open, site: str) -> None:
+    page = opened(site)
+    right = 0
+    for number in range(20):
+        page.get_by_role("button", name="Next sample").click()
+        expect(page.locator(READ)).to_be_visible()
+        expect(page.locator("#steps")).to_contain_text("nothing was done")
+        right += page.locator("#digit").inner_text() == str(number % 10)
+    assert right >= 18
+    page.get_by_role("button", name="Next sample").click()
+    expect_digit(page, 0)
+    page.get_by_role("button", name="Previous sample").click()
+    expect_digit(page, 9)
+
+
+@pytest.mark.parametrize("kind", ["paste", "drop"])
+def test_a_picture_is_pasted_and_dropped(opened: Open, site: str, kind: str) -> None:
+    page = opened(site)
+    script = """([kind, base64]) => {
+      const bytes = Uint8Array.from(atob(base64), (letter) => letter.charCodeAt(0));
+      const data = new DataTransfer();
+      data.items.add(new File([bytes], "digit.png", { type: "image/png" }));
+      const options = { clipboardData: data, dataTransfer: data, bubbles: true, cancelable: true };
+      const event = kind === "paste" ? new ClipboardEvent(kind, options) : new DragEvent(kind, options);
+      document.getElementById("sheet").dispatchEvent(event);
+    }"""
+    page.evaluate(script, [kind, base64.b64encode(events.digit_file(7)).decode()])
+    expect_digit(page, 7)
+    draw(page, 1)  # a new sheet
+    expect_digit(page, 1)
+    page.get_by_role("button", name="Undo").click()
+    page.get_by_role("button", name="Undo").click()
+    expect_digit(page, 7)
+
+
+def test_what_is_no_picture_and_what_shows_nothing_are_told(opened: Open, site: str) -> None:
+    page = opened(site, "422")
+    choose(page, "notes.png", "image/png", b"no picture")
+    expect_words(page, "This browser cannot read notes.png as a picture.")
+    blank = io.BytesIO()
+    Image.new("L", (200, 200), 255).save(blank, "PNG")
+    choose(page, "blank.png", "image/png", blank.getvalue())
+    expect_words(page, "There is nothing on it.")
+
+
+# Token
+
+
+def test_a_token_is_asked_for_and_a_wrong_one_told(opened: Open, site: str) -> None:
+    page = opened(site, "401", token=None)
+    draw(page, 7)
+    expect_words(page, "Type an access token")
+    enter_token(page, "wrong")
+    expect_words(page, "That token is not valid.")
+    expect(page.get_by_label("Token", exact=True)).to_have_attribute("aria-invalid", "true")
+    enter_token(page, "two words")
+    expect_words(page, "That is no token")
+    enter_token(page, EVENT_TOKEN)
+    expect_digit(page, 7)
+    expect(page.get_by_label("Token", exact=True)).not_to_be_visible()
+
+
+def test_a_token_stays_in_its_tab(opened: Open, site: str) -> None:
+    page = opened(site)
+    page.reload()
+    draw(page, 7)
+    expect_digit(page, 7)
+    assert page.context.storage_state() == {"cookies": [], "origins": []}
+    other = page.context.new_page()
+    other.goto(f"{site}/")
+    draw(other, 7)
+    expect_words(other, "Type an access token")
+    assert EVENT_TOKEN not in page.content()
+
+
+# When the service does not answer
+
+
+def test_a_model_that_is_published_later_answers_by_itself(
+    opened: Open, served: LocalServer, bucket: Bucket, version: tuple[Manifest, dict[str, bytes]]
+) -> None:
+    tokens.add(bucket, TOKEN_NAME, EVENT_TOKEN)
+    page = opened(served.url, "503")
+    expect(page.locator("#model")).to_have_text("No model has been published yet.")
+    draw(page, 7)
+    expect_words(page, "No model has been published yet. It is asked again in 5 seconds.")
+    Registry(bucket).publish(*version)
+    Registry(bucket).promote(version[0].version)
+    expect_digit(page, 7)
+
+
+def test_a_service_that_is_down_answers_when_it_is_back(opened: Open, published: Bucket) -> None:
+    with LocalServer(app_from_environment(os.environ)) as server:
+        page = opened(server.url, "ERR_CONNECTION_REFUSED")
+        port = urlsplit(server.url).port
+    draw(page, 7)
+    expect_words(page, "The service cannot be reached. It is asked again every 5 seconds.")
+    with LocalServer(app_from_environment(os.environ), port or 0):
+        expect_digit(page, 7)
+
+
+def test_a_device_that_is_offline_asks_when_it_is_back(opened: Open, site: str) -> None:
+    page = opened(site, "ERR_INTERNET_DISCONNECTED")
+    page.context.set_offline(True)
+    draw(page, 7)
+    expect_words(page, "This device is offline.")
+    page.context.set_offline(False)
+    expect_digit(page, 7)
+
+
+def test_a_slow_start_is_told(opened: Open, site: str) -> None:
+    page = opened(site)
+    held: list[Route] = []
+    page.route("**/v1/predict*", lambda route: held.append(route))  # noqa: PLW0108 - a bound built-in takes no marks
+    draw(page, 7)
+    expect_words(page, "Waking up: a first request starts the service.")
+    held[0].continue_()
+    expect_digit(page, 7)
+
+
+def test_a_gateway_that_throttles_is_asked_again(opened: Open, site: str) -> None:
+    page = opened(site, "429")
+    asked: list[Route] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route)
+        if len(asked) == 1:
+            route.fulfill(status=429, json={"message": "Too Many Requests"}, headers={"retry-after": "1"})
+        else:
+            route.continue_()
+
+    page.route("**/v1/predict*", answer)
+    draw(page, 7)
+    expect_words(page, "Too Many Requests. It is asked again in 1 seconds.")
+    expect_digit(page, 7)
+
+
+# For everybody, everywhere
+
+
+@contextmanager
+def mounted() -> Iterator[str]:
+    with LocalServer(app_from_environment({**os.environ, "DIGITS_BASE_PATH": "/digits"})) as server:
+        yield f"{server.url}/digits"
+
+
+def test_the_page_works_behind_a_path(opened: Open, published: Bucket) -> None:
+    with mounted() as url:
+        page = opened(url)
+        page.goto(url)  # without the slash
+        draw(page, 7)
+        expect_digit(page, 7)
+        page.get_by_role("button", name="Next sample").click()
+        expect_digit(page, 0)
+        assert f"'{url}/v1/predict" in page.locator("#request").inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("size", [{"viewport": {"width": 1100, "height": 900}}, PHONE], ids=["desktop", "phone"])
+def test_nothing_stands_in_the_way_of_anybody(opened: Open, site: str, scheme: str, size: dict[str, Any]) -> None:
+    page = opened(site, "401|422", token=None, color_scheme=scheme, reduced_motion="reduce", **size)
+
+    def check() -> None:
+        result = Axe().run(page, options={"resultTypes": ["violations"]})
+        assert result.response["violations"] == [], result.generate_report()
+
+    check()
+    draw(page, 7)
+    expect_words(page, "Type an access token")
+    check()
+    enter_token(page, EVENT_TOKEN)
+    expect_digit(page, 7)
+    check()
+    page.get_by_role("button", name="Clear").click()
+    draw_two_digits(page)
+    expect_words(page, "Two digits found")
+    check()
+
+
+def test_reduced_motion_is_honoured(opened: Open, site: str) -> None:
+    script = "getComputedStyle(document.querySelector('.bar span')).transitionDuration"
+    assert opened(site, reduced_motion="no-preference").evaluate(script) == "0.15s"
+    assert opened(site, reduced_motion="reduce").evaluate(script) == "0s"
+
+
+def test_the_copied_request_gives_the_same_answer(opened: Open, site: str) -> None:
+    page = opened(site, permissions=["clipboard-read", "clipboard-write"])
+    draw(page, 7)
+    expect_digit(page, 7)
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("#copied")).to_contain_text("Copied.")
+    command = page.evaluate("navigator.clipboard.readText()")
+    assert EVENT_TOKEN not in command
+    finished = subprocess.run(
+        ["bash", "-c", command], env={**os.environ, "TOKEN": EVENT_TOKEN}, capture_output=True, check=True
+    )
+    answer = json.loads(finished.stdout)
+    assert answer["pred"] == 7
+    assert answer["explain"]["image"] == page.locator("#seen").get_attribute("src")
