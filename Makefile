@@ -79,6 +79,10 @@ test-docker: setup build-all  ## run the tests that need a Docker engine
 bench: setup build  ## cold start, latency, throughput, size of serving: about ten minutes, and nothing else at work
 	@python -m benchmarks.serving
 
+.PHONY: bench-page
+bench-page: setup  ## how long the page takes from the lifted pen to the answer; needs Chromium
+	@python -m benchmarks.page
+
 .PHONY: bench-robustness
 bench-robustness: setup  ## how well the last trained model reads digits as they are in the field
 	@python -m benchmarks.robustness
