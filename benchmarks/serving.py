@@ -342,6 +342,7 @@ def _by_concurrency() -> dict[str, dict[str, float]]:
         LocalServer(app_from_environment(os.environ)) as server,
         ProcessPoolExecutor(1) as processes,
     ):
+        _ask(server.url, 1)  # which loads the model
         found = {}
         for concurrency in CONCURRENCIES:
             seconds, elapsed = processes.submit(_load, server.url, concurrency, 40 * concurrency).result()
@@ -465,7 +466,7 @@ def _plot(result: dict[str, Any]) -> Plot:
     axes = plot.subplots(2, 2)
     for place, name, label in (
         (axes[0, 0], "images", "images in a request"),
-        (axes[0, 1], "side", "side of the image"),
+        (axes[0, 1], "side", "side of the image in pixels"),
     ):
         places = [int(each) for each in curves[name]]
         place.loglog(places, list(curves[name].values()), marker="o")
@@ -485,6 +486,7 @@ def _plot(result: dict[str, Any]) -> Plot:
     axes[1, 1].set(xlabel="milliseconds of one request; transport is the emulator's")
     for place in axes.flat[:3]:
         place.set_xticklabels([str(int(tick)) for tick in place.get_xticks()], rotation=45)
+        place.yaxis.set_major_formatter("{x:g}")
         place.minorticks_off()
         place.grid(alpha=0.3)
     return plot
