@@ -9,7 +9,7 @@ from typing import Any
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.predict_api import problems
@@ -37,10 +37,9 @@ class RequestMiddleware:
         request_id = getattr(scope.get("aws.context"), "aws_request_id", None) or str(uuid.uuid4())
         scope.setdefault("state", {})["request_id"] = request_id
         _mount(scope, self._base_path)
-        app = self._app
         if scope["path"] == scope.get("root_path"):
-            # Relative addresses in the page count from the last slash.
-            app = RedirectResponse(f"{scope['path']}/", HTTPStatus.PERMANENT_REDIRECT)
+            scope["path"] += "/"
+            scope["state"]["slash_missing"] = True
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -49,7 +48,7 @@ class RequestMiddleware:
                 headers.setdefault("cache-control", "no-store")
             await send(message)
 
-        await app(scope, receive, send_with_headers)
+        await self._app(scope, receive, send_with_headers)
 
 
 class CatchAllMiddleware:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from http import HTTPStatus
 from pathlib import Path
 
+from starlette.datastructures import URL
 from starlette.requests import Request
-from starlette.responses import Response
+from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
 
 _FOLDER = Path(__file__).parent / "page"
@@ -31,12 +33,16 @@ _HEADERS = {
 
 
 async def _serve(request: Request) -> Response:
+    if getattr(request.state, "slash_missing", False):
+        # Relative addresses count from the last slash. The address stays on this host, whatever a gateway tells.
+        address = URL(path="/" + request.scope["path"].strip("/") + "/", query=request.scope["query_string"].decode())
+        return RedirectResponse(address, HTTPStatus.PERMANENT_REDIRECT)
     name = request.scope["path"].rpartition("/")[2] or _INDEX
     content, tag = _read(name)
     headers = {**_HEADERS, "etag": tag}
     known = request.headers.get("if-none-match", "")
     if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
-        return Response(status_code=304, headers=headers)
+        return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
     return Response(content, headers=headers, media_type=_MEDIA_TYPES[name])
 
 

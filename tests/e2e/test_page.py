@@ -10,13 +10,14 @@ import re
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import Image
+from PIL import ExifTags, Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from digits import tokens
@@ -102,6 +103,36 @@ def expect_words(page: Page, words: str) -> None:
     expect(page.get_by_role("status").first).to_contain_text(words)
 
 
+def has_mark(page: Page, corner: tuple[float, float], opposite: tuple[float, float]) -> bool:
+    """Tell whether there is anything red on a part of the sheet."""
+    script = """([left, top, right, bottom]) => {
+      const sheet = document.getElementById("sheet");
+      const pixels = [left, top, right - left, bottom - top].map((share) => Math.round(share * sheet.width));
+      const data = sheet.getContext("2d").getImageData(...pixels).data;
+      return data.some((value, at) => at % 4 === 0 && value > 150 && data[at + 1] < 100);
+    }"""
+    return bool(page.evaluate(script, [*corner, *opposite]))
+
+
+def point_on(page: Page, x: float, y: float) -> tuple[float, float]:
+    """Return where a place on the sheet, in shares of its sides, is in the window."""
+    box = page.locator("#sheet").bounding_box()
+    assert box is not None
+    return box["x"] + x * box["width"], box["y"] + y * box["height"]
+
+
+def run_command(page: Page, folder: Path) -> dict[str, Any]:
+    """Run the page's curl line as a person would, and return the answer."""
+    page.get_by_role("button", name="Copy").click()
+    expect(page.locator("#copied")).to_contain_text("Copied.")
+    command = page.evaluate("navigator.clipboard.readText()")
+    assert EVENT_TOKEN not in command
+    environment = {**os.environ, "TOKEN": EVENT_TOKEN}
+    finished = subprocess.run(["bash", "-c", command], env=environment, cwd=folder, capture_output=True, check=True)
+    answer: dict[str, Any] = json.loads(finished.stdout)
+    return answer
+
+
 def draw_two_digits(page: Page) -> None:
     for place in (0.25, 0.75):
         draw_stroke(page, [(place, 0.2), (place, 0.8)])
@@ -121,9 +152,13 @@ def dark_pixels(page: Page) -> int:
 def photo(digit: int, side: int) -> bytes:
     """A photograph of a sheet of paper, as JPEG."""
     pixels = np.asarray(Image.open(io.BytesIO(events.digit_file(digit))))
+    distorted = Image.fromarray(ROWS["photo"].distort(pixels, np.random.default_rng(3)))
+    return encoded(distorted.convert("RGB").resize((side, side)), "JPEG", quality=95)
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
     file = io.BytesIO()
-    distorted = ROWS["photo"].distort(pixels, np.random.default_rng(3))
-    Image.fromarray(distorted).convert("RGB").resize((side, side)).save(file, "JPEG", quality=95)
+    image.save(file, kind, **options)
     return file.getvalue()
 
 
@@ -139,7 +174,7 @@ def test_a_drawn_digit_is_read(opened: Open, site: str, version: tuple[Manifest,
     page = opened(site)
     draw(page, digit)
     expect_digit(page, digit)
-    expect_words(page, f"It is a {digit}, with a confidence of ")
+    expect_words(page, f"Read as {digit}, with a confidence of ")
     shares = page.locator("#bars .share").all_inner_texts()
     assert len(shares) == 10
     assert max(range(10), key=lambda each: float(shares[each].rstrip(" %"))) == digit
@@ -153,7 +188,7 @@ def test_a_drawn_digit_is_read(opened: Open, site: str, version: tuple[Manifest,
 @pytest.mark.parametrize("width", ["4", "60"])
 def test_a_thin_and_a_thick_pen_are_read(opened: Open, site: str, width: str) -> None:
     page = opened(site)
-    page.get_by_label("Pen").fill(width)
+    page.get_by_label("Pen width").fill(width)
     draw(page, 7)
     expect_digit(page, 7)
 
@@ -216,6 +251,70 @@ def test_a_pen_that_is_pressed_harder_draws_wider(opened: Open, site: str) -> No
     assert line(0.9) > 1.8 * line(0.2)
 
 
+def test_undo_in_a_stroke_takes_that_stroke_back(opened: Open, site: str) -> None:
+    page = opened(site)
+    draw(page, 1)
+    expect_digit(page, 1)
+    drawn = dark_pixels(page)
+    page.mouse.move(*point_on(page, 0.2, 0.2))
+    page.mouse.down()
+    page.mouse.move(*point_on(page, 0.8, 0.2), steps=5)
+    page.keyboard.press("Control+z")
+    page.mouse.move(*point_on(page, 0.8, 0.8), steps=5)
+    page.mouse.up()
+    assert dark_pixels(page) == drawn
+    page.get_by_role("button", name="Clear").click()
+    draw(page, 7)
+    expect_digit(page, 7)
+
+
+def test_a_second_finger_draws_nothing(opened: Open, site: str) -> None:
+    page = opened(site, **PHONE)
+    page.locator("#sheet").scroll_into_view_if_needed()
+    devices = page.context.new_cdp_session(page)
+
+    def touch(kind: str, *places: tuple[float, float]) -> None:
+        points = [point_on(page, *place) for place in places]
+        at = [{"x": x, "y": y, "id": finger} for finger, (x, y) in enumerate(points)]
+        devices.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    touch("touchStart", (0.5, 0.2))
+    touch("touchStart", (0.5, 0.3), (0.9, 0.3))
+    for height in (0.4, 0.5, 0.6, 0.7, 0.8):
+        touch("touchMove", (0.5, height), (0.9, height))
+    touch("touchEnd")
+    expect_digit(page, 1)
+
+
+def test_strokes_that_follow_each_other_are_one_question(opened: Open, site: str) -> None:
+    page = opened(site)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url) if request.method == "POST" else None)
+    page.clock.install()
+    page.clock.pause_at("2100-01-01")
+    draw(page, 4)
+    page.clock.run_for(100)
+    expect_digit(page, 4)
+    assert len(asked) == 1
+
+
+def test_the_sheet_stays_where_it_is_when_the_answer_comes(opened: Open, site: str) -> None:
+    page = opened(site, **PHONE)
+    before = page.locator("#sheet").bounding_box()
+    draw(page, 7)
+    expect_digit(page, 7)
+    assert page.locator("#sheet").bounding_box() == before
+
+
+@pytest.mark.parametrize("size", [(568, 320), (320, 180)])
+def test_the_whole_sheet_fits_a_low_window(opened: Open, site: str, size: tuple[int, int]) -> None:
+    page = opened(site, viewport={"width": size[0], "height": size[1]})
+    box = page.locator("#sheet").bounding_box()
+    assert box is not None
+    assert box["height"] < size[1]
+    assert abs(box["width"] - box["height"]) < 1
+
+
 def test_undo_and_clear(opened: Open, site: str) -> None:
     page = opened(site)
     draw(page, 4)
@@ -244,6 +343,19 @@ def test_a_digit_is_drawn_with_the_keyboard_alone(opened: Open, site: str) -> No
     expect_words(page, "Nothing is drawn yet.")
 
 
+def test_the_keyboards_pen_is_lifted_and_its_stroke_taken_back(opened: Open, site: str) -> None:
+    page = opened(site)
+    for key in (" ", "ArrowUp"):
+        page.keyboard.press(key)
+    expect_words(page, "The pen is down.")
+    page.keyboard.press("Delete")
+    expect_words(page, "Nothing is drawn yet.")
+    assert dark_pixels(page) == 0
+    for key in ["ArrowUp"] * 8 + [" "] + ["ArrowDown"] * 18 + ["Tab"]:  # the pen does not stay down on a sheet left
+        page.keyboard.press(key)
+    expect_digit(page, 1)
+
+
 def test_an_answer_to_what_is_no_longer_there_is_dropped(opened: Open, site: str) -> None:
     page = opened(site)
     held: list[Route] = []
@@ -265,10 +377,7 @@ def test_two_digits_are_found_and_marked(opened: Open, site: str) -> None:
     draw_two_digits(page)
     expect_words(page, "Two digits found: send one at a time.")
     expect(page.locator("#digit")).to_have_text("?")
-    corner = page.evaluate(
-        "Array.from(document.getElementById('sheet').getContext('2d').getImageData(80, 60, 40, 40).data)"
-    )
-    assert any(red > 150 > green for red, green in zip(corner[::4], corner[1::4], strict=True))
+    assert has_mark(page, (0.15, 0.1), (0.25, 0.25))
 
 
 # Pictures
@@ -297,7 +406,27 @@ def test_a_large_photograph_is_scaled_down_to_what_a_request_may_have(opened: Op
     choose(page, "it's a photo.jpg", "image/jpeg", grainy.getvalue())
     expect_digit(page, 3)
     assert len(sent[-1]) < MAX_BODY_BYTES
-    assert "--data-binary @" in page.locator("#request").inner_text()
+
+
+def test_a_large_picture_keeps_its_meaning_when_it_is_scaled_down(opened: Open, site: str) -> None:
+    """Transparent ground is white, a camera's picture is upright, and boxes lie where the digits are."""
+    page = opened(site, "422")
+    ink = Image.open(io.BytesIO(events.digit_file(7))).convert("L").resize((1800, 1800))
+    clear = Image.new("RGBA", (4200, 4200), (0, 0, 0, 0))
+    clear.paste((0, 0, 0, 255), (1200, 1200), ink.point(lambda value: 255 * (value > 128)))
+    choose(page, "clear.png", "image/png", encoded(clear, "PNG"))
+    expect_digit(page, 7)
+    exif = Image.Exif()
+    exif[ExifTags.Base.Orientation] = 6  # to be turned by 90 degrees
+    turned = Image.open(io.BytesIO(photo(4, 4200))).transpose(Image.Transpose.ROTATE_90)
+    choose(page, "turned.jpg", "image/jpeg", encoded(turned, "JPEG", exif=exif))
+    expect_digit(page, 4)
+    two = Image.new("L", (4200, 4200), 255)
+    for place in (600, 3400):
+        two.paste(0, (place, 800, place + 200, 3400))
+    choose(page, "two.png", "image/png", encoded(two, "PNG"))
+    expect_words(page, "Two digits found")
+    assert has_mark(page, (0.12, 0.15), (0.17, 0.25))
 
 
 def test_samples_are_sent_as_mnist_has_them(opened: Open, site: str) -> None:
@@ -385,7 +514,7 @@ def test_a_model_that_is_published_later_answers_by_itself(
     page = opened(served.url, "503")
     expect(page.locator("#model")).to_have_text("No model has been published yet.")
     draw(page, 7)
-    expect_words(page, "No model has been published yet. It is asked again in 5 seconds.")
+    expect_words(page, "No model has been published yet. It is asked again by itself.")
     Registry(bucket).publish(*version)
     Registry(bucket).promote(version[0].version)
     expect_digit(page, 7)
@@ -396,17 +525,22 @@ def test_a_service_that_is_down_answers_when_it_is_back(opened: Open, published:
         page = opened(server.url, "ERR_CONNECTION_REFUSED")
         port = urlsplit(server.url).port
     draw(page, 7)
-    expect_words(page, "The service cannot be reached. It is asked again every 5 seconds.")
+    expect_words(page, "The service cannot be reached. It is asked again by itself.")
     with LocalServer(app_from_environment(os.environ), port or 0):
         expect_digit(page, 7)
 
 
-def test_a_device_that_is_offline_asks_when_it_is_back(opened: Open, site: str) -> None:
+def test_a_device_that_is_offline_asks_as_soon_as_it_is_back(opened: Open, site: str) -> None:
     page = opened(site, "ERR_INTERNET_DISCONNECTED")
+    page.clock.install()
+    page.clock.pause_at("2100-01-01")  # and with it no retry
     page.context.set_offline(True)
     draw(page, 7)
+    page.clock.run_for(100)
     expect_words(page, "This device is offline.")
     page.context.set_offline(False)
+    page.wait_for_function("navigator.onLine")
+    page.clock.run_for(100)
     expect_digit(page, 7)
 
 
@@ -415,9 +549,54 @@ def test_a_slow_start_is_told(opened: Open, site: str) -> None:
     held: list[Route] = []
     page.route("**/v1/predict*", lambda route: held.append(route))  # noqa: PLW0108 - a bound built-in takes no marks
     draw(page, 7)
-    expect_words(page, "Waking up: a first request starts the service.")
+    expect_words(page, "Still waiting: a first request starts the service.")
     held[0].continue_()
     expect_digit(page, 7)
+
+
+def test_a_service_that_never_answers_is_given_up_and_asked_again(opened: Open, site: str) -> None:
+    page = opened(site)
+    page.route("**/v1/predict*", lambda _: None)
+    page.evaluate(
+        "() => { const { timeout } = AbortSignal; AbortSignal.timeout = () => timeout.call(AbortSignal, 200); }"
+    )
+    draw(page, 7)
+    expect_words(page, "The service does not answer. It is asked again by itself.")
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(200, "Something else than the service answered."), (500, "The service answered with status 500.")],
+)
+def test_an_answer_that_is_not_the_services_is_told(opened: Open, site: str, status: int, words: str) -> None:
+    page = opened(site, "500")
+    page.route("**/v1/predict*", lambda route: route.fulfill(status=status, body="<p>Log in", content_type="text/html"))
+    draw(page, 7)
+    expect_words(page, words)
+    expect(page.locator("#token-state")).to_have_text("")
+
+
+def test_a_service_that_fails_is_asked_ever_less_often(opened: Open, site: str) -> None:
+    page = opened(site, "503")
+    asked: list[Route] = []
+
+    def answer(route: Route) -> None:
+        asked.append(route)
+        route.fulfill(status=503, json={"detail": "no"})
+
+    page.route("**/v1/predict*", answer)
+    page.clock.install()
+    page.clock.pause_at("2100-01-01")
+    draw(page, 7)
+    page.clock.run_for(100)
+    for number, seconds in enumerate((5, 10, 20), start=1):
+        expect_words(page, "No. It is asked again by itself.")
+        page.clock.run_for((seconds - 1) * 1000)
+        page.wait_for_timeout(50)
+        assert len(asked) == number
+        with page.expect_response("**/v1/predict*"):
+            page.clock.run_for(1500)
+        page.wait_for_timeout(50)
 
 
 def test_a_gateway_that_throttles_is_asked_again(opened: Open, site: str) -> None:
@@ -427,13 +606,13 @@ def test_a_gateway_that_throttles_is_asked_again(opened: Open, site: str) -> Non
     def answer(route: Route) -> None:
         asked.append(route)
         if len(asked) == 1:
-            route.fulfill(status=429, json={"message": "Too Many Requests"}, headers={"retry-after": "1"})
+            route.fulfill(status=429, json={"message": "Too Many Requests"}, headers={"retry-after": "6"})
         else:
             route.continue_()
 
     page.route("**/v1/predict*", answer)
     draw(page, 7)
-    expect_words(page, "Too Many Requests. It is asked again in 1 seconds.")
+    expect_words(page, "Too Many Requests. It is asked again by itself.")
     expect_digit(page, 7)
 
 
@@ -467,6 +646,10 @@ def test_nothing_stands_in_the_way_of_anybody(opened: Open, site: str, scheme: s
         assert result.response["violations"] == [], result.generate_report()
 
     check()
+    page.locator("#sheet").press(" ")
+    expect_words(page, "The pen is down.")
+    check()
+    page.locator("#sheet").press("Delete")
     draw(page, 7)
     expect_words(page, "Type an access token")
     check()
@@ -485,17 +668,25 @@ def test_reduced_motion_is_honoured(opened: Open, site: str) -> None:
     assert opened(site, reduced_motion="reduce").evaluate(script) == "0s"
 
 
-def test_the_copied_request_gives_the_same_answer(opened: Open, site: str) -> None:
+def test_the_copied_request_gives_the_same_answer(opened: Open, site: str, tmp_path: Path) -> None:
     page = opened(site, permissions=["clipboard-read", "clipboard-write"])
     draw(page, 7)
     expect_digit(page, 7)
-    page.get_by_role("button", name="Copy").click()
-    expect(page.locator("#copied")).to_contain_text("Copied.")
-    command = page.evaluate("navigator.clipboard.readText()")
-    assert EVENT_TOKEN not in command
-    finished = subprocess.run(
-        ["bash", "-c", command], env={**os.environ, "TOKEN": EVENT_TOKEN}, capture_output=True, check=True
-    )
-    answer = json.loads(finished.stdout)
+    answer = run_command(page, tmp_path)
     assert answer["pred"] == 7
     assert answer["explain"]["image"] == page.locator("#seen").get_attribute("src")
+
+
+def test_the_copied_request_of_a_large_picture_names_what_can_be_saved(opened: Open, site: str, tmp_path: Path) -> None:
+    page = opened(site, permissions=["clipboard-read", "clipboard-write"])
+    choose(page, "it's a photo (1).jpg", "image/jpeg", photo(7, 1500))
+    expect_digit(page, 7)
+    with page.expect_download() as download:
+        page.get_by_role("link", name="digit.jpeg").click()
+    download.value.save_as(tmp_path / download.value.suggested_filename)
+    answer = run_command(page, tmp_path)
+    assert answer["pred"] == 7
+    assert answer["explain"]["image"] == page.locator("#seen").get_attribute("src")
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#request")).to_have_text("Draw something first.")
+    expect(page.locator("#save")).to_be_hidden()

@@ -89,6 +89,16 @@ def test_an_address_without_the_last_slash_leads_to_the_page(cold_handler: Handl
     assert answer["statusCode"] == 308
     assert answer["headers"]["location"] == address
     assert answer["headers"]["x-request-id"] == "test-request"
+    assert answer["headers"]["access-control-allow-origin"] == "*"
+
+
+def test_a_redirect_keeps_the_query_and_stays_on_the_host(cold_handler: Handler) -> None:
+    event = without_slash("http_v2_stage")
+    event["rawQueryString"] = "a=b%20c"
+    assert cold_handler(event)["headers"]["location"] == "/prod/?a=b%20c"
+    event = without_slash("rest_v1")
+    event["requestContext"]["path"] = "//evil.example"
+    assert cold_handler(event)["headers"]["location"] == "/evil.example/"
 
 
 def test_a_base_path_without_the_last_slash_leads_to_the_page(

@@ -1,12 +1,15 @@
 // Draw or choose a digit, ask the API, show its answer. No framework, no build step.
 
-const DEBOUNCE_MILLISECONDS = 30;
+const DEBOUNCE_MILLISECONDS = 30; // another stroke may follow
 const SLOW_MILLISECONDS = 1200;
-const RETRY_SECONDS = 5;
-const STEP = 14; // of the pen that the arrow keys move: half a pixel of the network's, on either side
+const LONGEST_MILLISECONDS = 35_000; // a gateway gives up after 30 seconds
+const RETRY_SECONDS = 5; // doubled each time, up to
+const LONGEST_RETRY_SECONDS = 60;
+const RETRIED = [429, 502, 503, 504];
+const STEP = 14; // of the pen that the arrow keys move: one of the network's pixels
 const SENT_AS_IT_IS_BYTES = 1_000_000; // what is larger is scaled down: a request has at most 4.5 MB
-const LONGEST_SIDE = 1600;
-const MOST_SIDE = 4000;
+const SENT_AS_IT_IS_SIDE = 4000;
+const LONGEST_SIDE = 1000; // of what is scaled down; the service looks at no more
 const SERVED_TYPES = /^image\/(png|jpeg|gif|bmp|webp|tiff)$/;
 const SAMPLE_SIDE = 28;
 const INLINE_BYTES = 40_000; // what a shell takes in one argument, with room to spare
@@ -14,12 +17,12 @@ const PAPER = "#fff";
 const INK = "#14130f";
 const MARK = "#c2261a";
 
+const COUNTS = ["Several", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
 const VERDICTS = {
   blank: () => "There is nothing on it.",
   no_contrast: () => "Too faint to read: it needs more contrast.",
-  several_digits: (boxes) => `${COUNTS[boxes.length] ?? boxes.length} digits found: send one at a time.`,
+  several_digits: (found) => `${COUNTS[found.length] ?? found.length} digits found: send one at a time.`,
 };
-const COUNTS = ["Several", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
 const WARNINGS = { touches_edge: "It touches the edge: part of it may be missing." };
 
 const element = (id) => document.getElementById(id);
@@ -30,14 +33,16 @@ const SIDE = sheet.width;
 // What is on the sheet: strokes of the pen, or one picture. `past` holds what was there before each change.
 const EMPTY = { strokes: [], picture: null };
 let content = EMPTY;
-let past = [];
-let stroke = null; // the one being drawn
+const past = [];
+let stroke = null; // the one being drawn: its points, its width, and the pointer that draws it, or null for the keyboard
 let cursor = null; // of the keyboard's pen
 let boxes = []; // of the digits that were found, where there are several
 
 // What is being asked; an answer to an earlier question is dropped.
 let question = new AbortController();
 let waiting = 0;
+let retrySeconds = RETRY_SECONDS;
+let loading = null; // the question that a picture is still being read for
 
 // The sheet
 
@@ -45,7 +50,7 @@ function paint() {
   context.fillStyle = PAPER;
   context.fillRect(0, 0, SIDE, SIDE);
   if (content.picture) paintPicture(content.picture);
-  content.strokes.forEach(paintStroke);
+  for (const each of content.strokes) paintStroke(each);
   if (stroke) paintStroke(stroke);
 }
 
@@ -65,17 +70,18 @@ function repaint() {
   paintMarks();
 }
 
-function paintStroke({ points, width }) {
-  context.strokeStyle = context.fillStyle = INK;
+function paintStroke({ points, width }, from = 0) {
+  context.strokeStyle = INK;
   context.lineCap = context.lineJoin = "round";
-  points.forEach((point, index) => {
+  for (let index = from; index < points.length; index += 1) {
+    const point = points[index];
     const before = points[index - 1] ?? point;
     context.lineWidth = width * point.pressure;
     context.beginPath();
     context.moveTo(before.x, before.y);
     context.lineTo(point.x, point.y);
     context.stroke();
-  });
+  }
 }
 
 function paintPicture(picture) {
@@ -91,83 +97,77 @@ function place({ image }) {
 
 // Changes, each of which can be undone
 
-function change(next) {
+function change(next, since) {
   past.push(content);
-  put(next);
+  put(next, since);
 }
 
-function put(next) {
+function put(next, since) {
   content = next;
+  stroke = null;
   boxes = [];
   repaint();
-  ask(DEBOUNCE_MILLISECONDS);
+  ask(since);
 }
 
 function undo() {
-  if (stroke) end();
-  if (past.length) put(past.pop());
+  if (stroke) put(content);
+  else if (past.length) put(past.pop());
 }
 
 function clear() {
-  if (content !== EMPTY) change(EMPTY);
+  if (content === EMPTY) put(EMPTY);
+  else change(EMPTY);
 }
 
-function begin(point) {
-  drop();
-  const width = Number(element("width").value);
+function begin(pointer, point) {
   if (content.picture) change(EMPTY); // a new sheet; undo brings the picture back
+  drop();
   boxes = [];
-  stroke = { points: [point], width };
-  repaint();
-}
-
-function extend(point) {
-  stroke.points.push(point);
+  stroke = { pointer, points: [point], width: Number(element("width").value) };
   repaint();
 }
 
 function end() {
-  const finished = stroke;
-  stroke = null;
-  change({ ...content, strokes: [...content.strokes, finished] });
+  const { points, width } = stroke;
+  change({ ...content, strokes: [...content.strokes, { points, width }] });
 }
 
-// Mouse, finger and pen
+// Mouse, finger and pen; while one draws, a second finger does not
 
 function pointOf(event) {
   const frame = sheet.getBoundingClientRect();
-  const border = sheet.clientLeft;
   const scale = SIDE / sheet.clientWidth;
   const pressed = event.pointerType === "pen" && event.pressure > 0;
   return {
-    x: (event.clientX - frame.left - border) * scale,
-    y: (event.clientY - frame.top - border) * scale,
+    x: (event.clientX - frame.left - sheet.clientLeft) * scale,
+    y: (event.clientY - frame.top - sheet.clientTop) * scale,
     pressure: pressed ? 0.3 + 1.4 * event.pressure : 1,
   };
 }
 
-let pointer = null; // a second finger draws nothing
+const draws = (event) => stroke !== null && stroke.pointer === event.pointerId;
 
 sheet.addEventListener("pointerdown", (event) => {
-  if (pointer !== null || event.button !== 0) return;
-  pointer = event.pointerId;
-  sheet.setPointerCapture(pointer);
+  if (event.button !== 0 || event.ctrlKey || (stroke && stroke.pointer !== null)) return;
   if (stroke) end();
   cursor = null;
-  begin(pointOf(event));
+  sheet.setPointerCapture(event.pointerId);
+  begin(event.pointerId, pointOf(event));
 });
 
 sheet.addEventListener("pointermove", (event) => {
-  if (event.pointerId !== pointer) return;
+  if (!draws(event)) return;
+  if (event.buttons === 0) return end(); // it was lifted where nobody saw
   const events = event.getCoalescedEvents?.() ?? [];
-  for (const each of events.length ? events : [event]) extend(pointOf(each));
+  const from = stroke.points.length;
+  stroke.points.push(...(events.length ? events : [event]).map(pointOf));
+  paintStroke(stroke, from);
 });
 
-for (const name of ["pointerup", "pointercancel"]) {
+for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
   sheet.addEventListener(name, (event) => {
-    if (event.pointerId !== pointer) return;
-    pointer = null;
-    end();
+    if (draws(event)) end();
   });
 }
 
@@ -176,9 +176,9 @@ for (const name of ["pointerup", "pointercancel"]) {
 const MOVES = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 sheet.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey || pointer !== null) return;
+  if (event.ctrlKey || event.metaKey || event.altKey || (stroke && stroke.pointer !== null)) return;
   if (MOVES[event.key]) moveCursor(...MOVES[event.key]);
-  else if (event.key === " " || event.key === "Enter") switchPen();
+  else if (event.key === " " || event.key === "Enter") event.repeat || switchPen();
   else if (event.key === "Delete" || event.key === "Backspace") clear();
   else return;
   event.preventDefault();
@@ -188,30 +188,27 @@ function moveCursor(right, down) {
   const within = (value) => Math.min(SIDE - STEP, Math.max(STEP, value));
   cursor ??= { x: SIDE / 2, y: SIDE / 2 };
   cursor = { x: within(cursor.x + right * STEP), y: within(cursor.y + down * STEP) };
-  if (stroke) extend({ ...cursor, pressure: 1 });
-  else repaint();
+  if (stroke) stroke.points.push({ ...cursor, pressure: 1 });
+  repaint();
 }
 
 function switchPen() {
+  if (stroke) return end();
   cursor ??= { x: SIDE / 2, y: SIDE / 2 };
-  if (stroke) {
-    end();
-  } else {
-    begin({ ...cursor, pressure: 1 });
-    say("asking", "The pen is down.");
-  }
+  begin(null, { ...cursor, pressure: 1 });
+  say("asking", "The pen is down.");
 }
 
 document.addEventListener("keydown", (event) => {
-  if (event.key.toLowerCase() !== "z" || event.shiftKey || !(event.ctrlKey || event.metaKey)) return;
-  if (event.target.id === "token") return;
+  const undoes = event.key?.toLowerCase() === "z" && (event.ctrlKey || event.metaKey) && !event.shiftKey;
+  if (!undoes || event.target === element("token")) return;
   event.preventDefault();
   undo();
 });
 
 sheet.addEventListener("focus", repaint);
 sheet.addEventListener("blur", () => {
-  if (stroke && pointer === null) end();
+  if (stroke && stroke.pointer === null) end();
   else repaint();
 });
 element("undo").addEventListener("click", undo);
@@ -222,18 +219,21 @@ element("clear").addEventListener("click", clear);
 element("choose").addEventListener("click", () => element("file").click());
 element("file").addEventListener("change", (event) => {
   const [file] = event.target.files;
-  event.target.value = "";
   if (file) show(file);
+  event.target.value = "";
 });
 
 document.addEventListener("paste", (event) => {
   const [file] = event.clipboardData.files;
-  if (!file) return;
+  if (!file || event.target === element("token")) return;
   event.preventDefault();
   show(file);
 });
 
+const hasFiles = (event) => event.dataTransfer.types.includes("Files");
+
 document.addEventListener("dragover", (event) => {
+  if (!hasFiles(event)) return;
   event.preventDefault();
   document.body.classList.add("dropping");
 });
@@ -241,35 +241,47 @@ document.addEventListener("dragleave", (event) => {
   if (!event.relatedTarget) document.body.classList.remove("dropping");
 });
 document.addEventListener("drop", (event) => {
-  event.preventDefault();
   document.body.classList.remove("dropping");
+  if (!hasFiles(event)) return;
+  event.preventDefault();
   const [file] = event.dataTransfer.files;
   if (file) show(file);
 });
 
 async function show(file) {
-  drop();
-  const mine = question;
-  const picture = await pictureOf(file);
-  if (mine !== question) return; // something else has been drawn or chosen meanwhile
-  if (picture) change({ strokes: [], picture });
-  else say("failed", `This browser cannot read ${file.name || "that"} as a picture.`);
+  await load("Reading the picture…", () => pictureOf(file), `This browser cannot read ${file.name} as a picture.`);
 }
 
-// A picture as it is shown, as it is sent, and how a box in what is sent comes onto what is shown.
+// Put a picture on the sheet once it is there, unless something else has been drawn or chosen meanwhile.
+async function load(words, make, failure) {
+  const since = performance.now();
+  drop();
+  stroke = null;
+  repaint();
+  const mine = (loading = question);
+  say("asking", words);
+  const picture = await make().catch(() => null);
+  if (mine !== question) return;
+  loading = null;
+  if (picture) change({ strokes: [], picture }, since);
+  else say("refused", failure);
+}
+
+// A picture as it is sent, and as it is shown. Its bytes are copied, as the file may change.
 async function pictureOf(file) {
-  const image = await createImageBitmap(file).catch(() => null);
-  if (!image) return null;
+  const bytes = new Blob([await file.arrayBuffer()], { type: file.type });
+  const image = await createImageBitmap(bytes);
   const longest = Math.max(image.width, image.height);
-  const served = SERVED_TYPES.test(file.type) && file.size <= SENT_AS_IT_IS_BYTES && longest <= MOST_SIDE;
-  const blob = served ? file : await scaledDown(image, Math.min(1, LONGEST_SIDE / longest));
-  const shrunk = served ? 1 : Math.min(1, LONGEST_SIDE / longest);
-  return { image, blob, shrunk, name: file.name || "picture" };
+  const asItIs = SERVED_TYPES.test(bytes.type) && bytes.size <= SENT_AS_IT_IS_BYTES && longest <= SENT_AS_IT_IS_SIDE;
+  if (asItIs) return { image, blob: bytes };
+  const blob = await scaledDown(image, Math.min(1, LONGEST_SIDE / longest));
+  image.close();
+  return { image: await createImageBitmap(blob), blob };
 }
 
 function scaledDown(image, scale) {
   const canvas = new OffscreenCanvas(Math.max(1, image.width * scale), Math.max(1, image.height * scale));
-  const drawing = canvas.getContext("2d");
+  const drawing = canvas.getContext("2d", { alpha: false });
   drawing.fillStyle = PAPER; // JPEG has no transparency
   drawing.fillRect(0, 0, canvas.width, canvas.height);
   drawing.imageSmoothingQuality = "high";
@@ -279,15 +291,11 @@ function scaledDown(image, scale) {
 
 // Samples: digits of MNIST side by side in one picture
 
-const samples = fetch("page/samples.png").then((answer) => answer.blob()).then((blob) => createImageBitmap(blob));
+let sprite = null;
 let sample = -1;
 
-async function showSample(step) {
-  drop();
-  const mine = question;
-  const sprite = await samples.catch(() => null);
-  if (mine !== question) return;
-  if (!sprite) return say("failed", "The samples could not be loaded. Load the page again.");
+async function sampleAt(step) {
+  sprite ??= await createImageBitmap(await (await fetch("page/samples.png")).blob());
   const count = sprite.width / SAMPLE_SIDE;
   sample = sample < 0 && step < 0 ? count - 1 : (sample + step + count) % count;
   const image = new OffscreenCanvas(SAMPLE_SIDE, SAMPLE_SIDE);
@@ -295,12 +303,14 @@ async function showSample(step) {
   drawing.drawImage(sprite, -sample * SAMPLE_SIDE, 0);
   const colours = drawing.getImageData(0, 0, SAMPLE_SIDE, SAMPLE_SIDE).data;
   const pixels = Array.from({ length: SAMPLE_SIDE ** 2 }, (_, at) => colours[4 * at]);
-  const blob = new Blob([JSON.stringify({ pixels })], { type: "application/json" });
-  change({ strokes: [], picture: { image, blob, shrunk: 1, name: "sample" } });
+  return { image, blob: new Blob([JSON.stringify({ pixels })], { type: "application/json" }) };
 }
 
-element("previous").addEventListener("click", () => showSample(-1));
-element("next").addEventListener("click", () => showSample(1));
+for (const [id, step] of [["previous", -1], ["next", 1]]) {
+  element(id).addEventListener("click", () => {
+    load("Fetching the samples…", () => sampleAt(step), "The samples could not be fetched.");
+  });
+}
 
 // Asking
 
@@ -310,37 +320,57 @@ function drop() {
   clearTimeout(waiting);
   question.abort();
   question = new AbortController();
+  retrySeconds = RETRY_SECONDS;
 }
 
-function ask(milliseconds) {
+// Ask about what is on the sheet; `since` is when it came there.
+function ask(since = performance.now()) {
   drop();
-  if (isEmpty()) return say("idle", "Nothing is drawn yet.");
-  element("answer").dataset.state = "asking"; // what stood there fades until the answer comes
-  waiting = setTimeout(answer, milliseconds, performance.now(), question);
+  if (isEmpty()) {
+    say("idle", "Nothing is drawn yet.");
+    return showCommand("Draw something first.");
+  }
+  element("answer").dataset.state = "asking"; // what stands there fades until the answer comes
+  waiting = setTimeout(answer, DEBOUNCE_MILLISECONDS, since, question);
+}
+
+// Ask once more, where nothing has changed and nothing is under way.
+function askAgain() {
+  if (!isEmpty() && !stroke && loading !== question) ask();
 }
 
 async function answer(since, mine) {
   const blob = await body();
   if (mine !== question) return;
-  showRequest(blob);
-  const token = sessionStorage.getItem("token");
+  showRequest(blob, mine);
   if (!token) return refuseToken("Type an access token, and it is read.");
-  const slow = setTimeout(() => say("asking", "Waking up: a first request starts the service."), SLOW_MILLISECONDS);
+  const slow = setTimeout(say, SLOW_MILLISECONDS, "asking", "Still waiting: a first request starts the service.");
+  const reply = await post(blob, mine.signal).catch((error) => ({ error }));
+  clearTimeout(slow);
+  if (mine !== question) return;
+  if (reply.error) retry(`${unreachable(reply.error)}.`);
+  else if (!reply.ok) showProblem(reply);
+  else if (!reply.document?.probabilities) retry("Something else than the service answered.");
+  else showPrediction(reply, since);
+}
+
+async function post(blob, signal) {
+  const response = await fetch("v1/predict?explain=1", {
+    method: "POST",
+    headers: { authorization: `Bearer ${token}`, "content-type": blob.type },
+    body: blob,
+    signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MILLISECONDS)]),
+  });
+  const { ok, status, headers } = response;
+  const text = await response.text();
+  return { ok, status, headers, document: parsed(text) };
+}
+
+function parsed(text) {
   try {
-    const response = await fetch("v1/predict?explain=1", {
-      method: "POST",
-      headers: { authorization: `Bearer ${token}`, "content-type": blob.type },
-      body: blob,
-      signal: mine.signal,
-    });
-    const reply = await response.json().catch(() => ({}));
-    if (mine !== question) return;
-    if (response.ok) showPrediction(reply, response.headers, since);
-    else showProblem(reply, response);
+    return JSON.parse(text);
   } catch {
-    if (mine === question) unreachable();
-  } finally {
-    clearTimeout(slow);
+    return null;
   }
 }
 
@@ -352,44 +382,49 @@ function body() {
   return blob;
 }
 
-function again(seconds) {
-  const mine = question;
-  waiting = setTimeout(() => answer(performance.now(), mine), seconds * 1000);
+function unreachable(error) {
+  if (error.name === "TimeoutError") return "The service does not answer";
+  return navigator.onLine ? "The service cannot be reached" : "This device is offline";
 }
 
-function unreachable() {
-  const why = navigator.onLine ? "The service cannot be reached" : "This device is offline";
-  say("failed", `${why}. It is asked again every ${RETRY_SECONDS} seconds.`);
-  again(RETRY_SECONDS);
+// Say what is wrong and ask again, ever less often, and not while nobody looks.
+function retry(words, leastSeconds = 0) {
+  const mine = question;
+  const again = () => {
+    if (document.hidden) waiting = setTimeout(again, RETRY_SECONDS * 1000);
+    else answer(performance.now(), mine);
+  };
+  say("failed", `${words} It is asked again by itself.`);
+  waiting = setTimeout(again, Math.max(retrySeconds, leastSeconds) * 1000);
+  retrySeconds = Math.min(2 * retrySeconds, LONGEST_RETRY_SECONDS);
 }
 
 addEventListener("online", () => {
-  if (!isEmpty() && element("answer").dataset.state === "failed") ask(0);
+  if (element("answer").dataset.state === "failed") askAgain();
 });
 
 // Answers
 
 // Say what there is instead of an answer.
-function say(state, text) {
+function say(state, words) {
   element("answer").dataset.state = state;
   element("digit").textContent = state === "asking" ? "…" : "?";
-  element("verdict").textContent = text;
+  if (element("verdict").textContent !== words) element("verdict").textContent = words; // said aloud once
   for (const bar of bars) fill(bar, null, false);
   for (const id of ["time", "phases"]) element(id).textContent = "–";
   element("seen").hidden = true;
   element("steps").replaceChildren();
 }
 
-function showPrediction(prediction, headers, since) {
-  element("answer").dataset.state = "read";
+function showPrediction({ document: prediction, headers }, since) {
   acceptToken("is accepted");
-  element("access").open = false;
+  element("answer").dataset.state = "read";
   element("digit").textContent = prediction.pred;
   const accepted = document.createElement("span");
   accepted.className = prediction.accepted ? "accepted" : "doubtful";
   accepted.textContent = prediction.accepted ? "Accepted." : "Not sure enough: a person should look.";
   const warnings = prediction.warnings.map((name) => ` ${WARNINGS[name] ?? name}`);
-  const read = `It is a ${prediction.pred}, with a confidence of ${percent(prediction.conf, 2)}. `;
+  const read = `Read as ${prediction.pred}, with a confidence of ${percent(prediction.conf, 2)}. `;
   element("verdict").replaceChildren(read, accepted, ...warnings);
   bars.forEach((bar, digit) => fill(bar, prediction.probabilities[digit], digit === prediction.pred));
   showModel(prediction.model.version, prediction.model.accuracy);
@@ -397,35 +432,19 @@ function showPrediction(prediction, headers, since) {
   showTimes(headers.get("server-timing") ?? "", since);
 }
 
-function showProblem(problem, response) {
-  const detail = problem.detail ?? problem.message ?? `The service answered ${response.status}.`;
-  if (response.status === 401) return refuseToken("That token is not valid.");
-  if (response.status === 422 && problem.verdict) return showVerdict(problem);
-  if (response.status !== 429 && response.status < 500) return say("refused", sentence(detail));
-  const seconds = Number(response.headers.get("retry-after")) || RETRY_SECONDS;
-  say("failed", `${sentence(detail)} It is asked again in ${seconds} seconds.`);
-  again(seconds);
+function showProblem({ document: problem, status, headers }) {
+  if (status === 401) return refuseToken("That token is not valid.");
+  if (problem?.verdict) return showVerdict(problem);
+  const detail = sentence(problem?.detail ?? problem?.message ?? `The service answered with status ${status}`);
+  if (RETRIED.includes(status)) retry(detail, Number(headers.get("retry-after")));
+  else say("refused", detail);
 }
 
 function showVerdict({ verdict, detail, boxes: found = [] }) {
-  const picture = content.picture;
-  const { left, top, scale } = picture ? place(picture) : { left: 0, top: 0, scale: 1 };
-  const ratio = scale / (picture?.shrunk ?? 1);
-  boxes = found.map(([x, y, width, height]) => [left + x * ratio, top + y * ratio, width * ratio, height * ratio]);
+  const { left, top, scale } = content.picture ? place(content.picture) : { left: 0, top: 0, scale: 1 };
+  boxes = found.map(([x, y, width, height]) => [left + x * scale, top + y * scale, width * scale, height * scale]);
   repaint();
-  say("refused", VERDICTS[verdict]?.(boxes) ?? sentence(detail));
-}
-
-function refuseToken(text) {
-  say("refused", text);
-  element("access").open = true;
-  element("token").setAttribute("aria-invalid", "true");
-  element("token-state").textContent = "is missing or wrong";
-}
-
-function acceptToken(text) {
-  element("token").removeAttribute("aria-invalid");
-  element("token-state").textContent = text;
+  say("refused", VERDICTS[verdict]?.(found) ?? sentence(detail));
 }
 
 const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
@@ -466,11 +485,12 @@ function showExplanation({ image, steps }) {
   element("seen").alt = "28 by 28 pixels, the digit bright on black";
   element("seen").hidden = false;
   const lines = steps.length ? steps : ["already as MNIST has it: nothing was done"];
-  element("steps").replaceChildren(...lines.map((line) => {
+  const items = lines.map((line) => {
     const item = document.createElement("li");
     item.textContent = line;
     return item;
-  }));
+  });
+  element("steps").replaceChildren(...items);
 }
 
 function showTimes(header, since) {
@@ -486,20 +506,30 @@ function showTimes(header, since) {
   });
 }
 
-// The request
+// The request: small bodies stand in the command, larger ones are saved beside it
 
-async function showRequest(blob) {
+async function showRequest(blob, mine) {
   const lines = [`curl -s '${new URL("v1/predict?explain=1", document.baseURI)}' -H "Authorization: Bearer $TOKEN"`];
-  if (blob.size > INLINE_BYTES) {
-    lines.push(`-H 'Content-Type: ${blob.type}' --data-binary @'${content.picture.name.replaceAll("'", "")}'`);
+  const name = `digit.${blob.type.replace("image/", "")}`;
+  const inline = blob.size <= INLINE_BYTES;
+  if (inline) {
+    const text = blob.type === "application/json" ? await blob.text() : await imageDocument(blob);
+    lines.push(`-H 'Content-Type: application/json' -d '${text}'`);
   } else {
-    const isDocument = blob.type === "application/json";
-    lines.push(`-H 'Content-Type: application/json' -d '${isDocument ? await blob.text() : await imageDocument(blob)}'`);
+    lines.push(`-H 'Content-Type: ${blob.type}' --data-binary @${name}`);
   }
-  const command = lines.join(" \\\n  ");
+  if (mine === question) showCommand(lines.join(" \\\n  "), inline ? null : blob, name);
+}
+
+function showCommand(command, blob = null, name = "") {
   element("request").textContent = command;
-  element("copy").disabled = false;
+  element("copy").disabled = isEmpty();
   element("copied").textContent = "";
+  const link = element("save");
+  URL.revokeObjectURL(link.href);
+  link.hidden = !blob;
+  link.download = link.textContent = name;
+  if (blob) link.href = URL.createObjectURL(blob);
 }
 
 async function imageDocument(blob) {
@@ -513,29 +543,62 @@ element("copy").addEventListener("click", async () => {
     element("copied").textContent = "Copied. Put your token into TOKEN.";
   } catch {
     getSelection().selectAllChildren(element("request"));
-    element("copied").textContent = "Selected: copy it with Ctrl+C.";
+    element("copied").textContent = "Selected: copy it with Ctrl+C or ⌘C.";
   }
 });
 
-// The token
+// The token: kept by the tab, where the browser lets it
+
+let token = "";
+
+function refuseToken(words) {
+  say("refused", words);
+  element("access").open = true;
+  element("token").setAttribute("aria-invalid", "true");
+  element("token-state").textContent = "is missing or wrong";
+}
+
+function acceptToken(words) {
+  element("token").removeAttribute("aria-invalid");
+  element("token-state").textContent = words;
+}
+
+function storedToken() {
+  try {
+    return sessionStorage.getItem("token") ?? "";
+  } catch {
+    return "";
+  }
+}
+
+function storeToken() {
+  try {
+    sessionStorage.setItem("token", token);
+  } catch {
+    // It is typed again after the page is loaded again.
+  }
+}
 
 element("token").form.addEventListener("submit", (event) => {
   event.preventDefault();
-  const token = element("token").value.trim();
-  if (!/^[\x21-\x7e]+$/.test(token)) return refuseToken("That is no token: it has letters, digits and signs alone.");
-  sessionStorage.setItem("token", token);
+  const typed = element("token").value.trim();
+  if (!/^[\x21-\x7e]+$/.test(typed)) return refuseToken("That is no token: it has letters, digits and signs alone.");
+  token = typed;
+  storeToken();
   acceptToken("");
-  if (!isEmpty()) ask(0);
-  else sheet.focus();
+  element("access").open = false; // here and not with the answer, which would move the sheet under the pen
+  sheet.focus();
+  askAgain();
 });
 
 // The beginning: what is there to answer
 
 async function greet() {
-  element("token").value = sessionStorage.getItem("token") ?? "";
+  token = element("token").value = storedToken();
+  element("access").open = !token;
   repaint();
   const response = await fetch("v1/model").catch(() => null);
-  const found = await response?.json().catch(() => null);
+  const found = parsed((await response?.text()) ?? "");
   if (response?.ok && found) showModel(found.version, found.accuracy);
   else element("model").textContent = found?.detail ? sentence(found.detail) : "The service cannot be reached.";
 }
