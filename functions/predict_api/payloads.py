@@ -6,6 +6,7 @@ import base64
 import binascii
 import codecs
 import hashlib
+import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from dataclasses import dataclass
@@ -202,10 +203,12 @@ def _pixel_picture(pixels: Any, pointer: str) -> Picture:
             if not isinstance(row, list) or len(row) != SIDE:
                 raise FieldError("a row of 'pixels' must be 28 numbers", f"{pointer}/{index}")
         pixels = [value for row in pixels for value in row]
-    # Not bool, which is an int; and clipped first, as a JSON integer may have any number of digits.
-    if not all(type(value) in (int, float) for value in pixels):
+    if not set(map(type, pixels)) <= {int, float}:  # not bool, which is an int
         raise FieldError("'pixels' must be numbers", pointer)
-    values = np.array([float(min(max(value, -1), 256)) for value in pixels])
+    try:
+        values = np.array(pixels, np.float64)
+    except OverflowError:  # a JSON integer may have any number of digits
+        values = np.array([math.inf])
     if values.min() < 0 or values.max() > 255:
         raise FieldError("'pixels' must lie in 0..255, or in 0..1", pointer)
     if values.max() <= 1:
