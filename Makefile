@@ -16,7 +16,7 @@ ON_STORE = $(if $(STACK),DIGITS_BUCKET="$$(python -m local stack-output '$(STACK
 
 .PHONY: help
 help:  ## list these targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 .PHONY: setup
 setup:  ## make .venv: uv, CPython 3.13, the locked packages
@@ -76,7 +76,7 @@ test-docker: setup build-all  ## run the tests that need a Docker engine
 	@pytest -m docker
 
 .PHONY: bench
-bench: setup build  ## cold start, latency, throughput, size of serving: about ten minutes, and nothing else at work
+bench: setup build  ## cold start, latency, throughput, size of serving: some three minutes, and nothing else at work
 	@python -m benchmarks.serving
 
 .PHONY: bench-page
