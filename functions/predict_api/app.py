@@ -59,10 +59,10 @@ class Application(FastAPI):
     def complete(self) -> None:
         """Make the routes that are still missing."""
         if not self.state.complete:
-            self.state.complete = True
             from functions.predict_api import inference_protocol
 
             self.include_router(inference_protocol.router)
+            self.state.complete = True
 
 
 def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True) -> Application:

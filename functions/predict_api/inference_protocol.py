@@ -48,7 +48,12 @@ class Message:
     document_length: str | None
 
 
-ServiceOf = Annotated[Service, Depends(service_of)]
+async def _service(request: Request) -> Service:
+    """A coroutine, as FastAPI runs plain functions in threads, which end with each Lambda invocation."""
+    return service_of(request)
+
+
+ServiceOf = Annotated[Service, Depends(_service)]
 
 
 async def _caller(request: Request, service: ServiceOf) -> str:

@@ -209,7 +209,7 @@ def _pixel_picture(pixels: Any, pointer: str) -> Picture:
         values = np.array(pixels, np.float64)
     except OverflowError:  # a JSON integer may have any number of digits
         values = np.array([math.inf])
-    if values.min() < 0 or values.max() > 255:
+    if not (values.min() >= 0 and values.max() <= 255):  # which NaN does not pass either
         raise FieldError("'pixels' must lie in 0..255, or in 0..1", pointer)
     if values.max() <= 1:
         values = values * 255

@@ -77,9 +77,11 @@ def predict(
         return []
     with timing.phase("inference"):
         probabilities = loaded.classifier.predict(np.stack([each.canonical.pixels for each in prepared]))
-    return [
-        _prediction(each, row, loaded, request_id, explain) for each, row in zip(prepared, probabilities, strict=True)
-    ]
+    with timing.phase("encoding"):
+        return [
+            _prediction(each, row, loaded, request_id, explain)
+            for each, row in zip(prepared, probabilities, strict=True)
+        ]
 
 
 def _prediction(

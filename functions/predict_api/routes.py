@@ -103,7 +103,8 @@ async def predict_digits(
     `predictions` in the same order, where a picture that cannot be read has a problem in its place.
     """
     service, timing = service_of(request), admitted.timing
-    payload = await read_payload(admitted.body)
+    with timing.phase("decode"):
+        payload = await read_payload(admitted.body)
     answer, version = await service.run(_answer, service, payload, request.state.request_id, explain, timing)
     with timing.phase("encoding"):
         document = answer.model_dump_json(exclude_none=True)

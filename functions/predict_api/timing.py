@@ -32,4 +32,4 @@ class ServerTiming:
 
     def header(self) -> str:
         """Return the header's value, durations in milliseconds."""
-        return ", ".join(f"{name};dur={milliseconds:.2f}" for name, milliseconds in self._milliseconds.items())
+        return ", ".join(f"{name};dur={milliseconds:.3f}" for name, milliseconds in self._milliseconds.items())

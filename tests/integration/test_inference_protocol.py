@@ -6,6 +6,7 @@ import base64
 import gzip
 import itertools
 import json
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -27,8 +28,9 @@ from functions.predict_api.settings import Settings
 from local.lambda_invoke import EVENT_TOKEN
 from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
-from tests import events
+from tests import doors, events
 from tests.conftest import Handler
+from tests.doors import Request
 
 TOKEN = {"authorization": f"Bearer {EVENT_TOKEN}"}
 MODEL = "/v2/models/digits"
@@ -106,6 +108,41 @@ def test_live_needs_no_bucket(cold_handler: Handler, monkeypatch: pytest.MonkeyP
     monkeypatch.delenv("DIGITS_BUCKET", raising=False)
     response = send(cold_handler, "/v2/health/live")
     assert (response["statusCode"], events.body_of(response)) == (200, {"live": True})
+
+
+@pytest.mark.parametrize(
+    ("method", "headers", "status"),
+    [
+        ("DELETE", {}, 405),
+        ("OPTIONS", {"origin": "https://a.example", "access-control-request-method": "POST"}, 204),
+        ("POST", {}, 401),
+    ],
+)
+@pytest.mark.parametrize("door", doors.DOORS)
+def test_the_first_request_of_a_container_finds_the_routes(
+    handler: Handler, door: str, method: str, headers: dict[str, str], status: int
+) -> None:
+    request = Request(method, INFER, headers, b"{}" if method == "POST" else b"")
+    assert handler(doors.DOORS[door](request))["statusCode"] == status
+
+
+def test_routes_that_could_not_be_made_are_made_by_the_next_request(
+    handler: Handler, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = "functions.predict_api.inference_protocol"
+    with monkeypatch.context() as patched:
+        patched.setitem(sys.modules, module, None)  # importing it fails
+        patched.delattr("functions.predict_api.inference_protocol")
+        assert send(handler, "/v2/health/live")["statusCode"] == 500
+    assert send(handler, "/v2/health/live")["statusCode"] == 200
+
+
+def test_a_container_hands_no_work_to_threads(handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would end with the invocation, and their interpreters of the model with them."""
+    for name in ("anyio.to_thread.run_sync", "asyncio.base_events.BaseEventLoop.run_in_executor"):
+        monkeypatch.delattr(name)
+    for name in ("http_v2_infer_json", "http_v2_predict_json", "http_v2_model"):
+        assert handler(events.load(name))["statusCode"] == 200
 
 
 def test_the_server_tells_its_name_and_extensions(handler: Handler) -> None:
