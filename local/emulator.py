@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distribution
@@ -81,11 +81,16 @@ def bare_python() -> list[str]:
 
 def link_runtime_client(folder: Path) -> Path:
     """Put Lambda's runtime interface client into a folder, and nothing else of the development environment."""
-    for name in ("awslambdaric", "snapshot-restore-py", "simplejson"):
+    link_packages(folder, ("awslambdaric", "snapshot-restore-py", "simplejson"))
+    return folder
+
+
+def link_packages(folder: Path, names: Iterable[str]) -> None:
+    """Put packages of the development environment into a folder."""
+    for name in names:
         package = distribution(name)
         for top in {file.parts[0] for file in package.files or [] if ".." not in file.parts}:
             (folder / top).symlink_to(Path(str(package.locate_file(top))))
-    return folder
 
 
 def is_supported() -> bool:
@@ -106,7 +111,7 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
     assert specification is not None
     assert specification.origin is not None
     emulator = Path(specification.origin).parent / "local/rapid/aws-lambda-rie-x86_64"
-    port, api_port = _free_port(), _free_port()
+    port, api_port = free_port(), free_port()
     command = [str(emulator), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
     command += ["--runtime-api-address", f"127.0.0.1:{api_port}", *python, "-m", "awslambdaric", handler]
     environment = {"PATH": os.environ["PATH"], **environment}
@@ -115,7 +120,7 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
         subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT) as process,
     ):
         try:
-            _wait_for(port)
+            wait_for(port)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_LONGEST_SECONDS)
             with closing(connection):
                 yield Container(process, connection)
@@ -126,13 +131,19 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
             print(log.read().decode())
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port that nobody listens on."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         port: int = server.getsockname()[1]
         return port
 
 
-def _wait_for(port: int) -> None:
+def wait_for(port: int) -> None:
+    """Wait until somebody listens.
+
+    Raises:
+        OperationError: nobody did in time.
+    """
     deadline = time.monotonic() + _START_SECONDS
     while True:
         try:
@@ -140,5 +151,5 @@ def _wait_for(port: int) -> None:
             return
         except OSError as error:
             if time.monotonic() > deadline:
-                raise OperationError("the runtime interface emulator does not start") from error
+                raise OperationError(f"nothing listens on port {port}") from error
             time.sleep(0.001)
