@@ -120,6 +120,9 @@ def test_a_model_is_not_served_unproved(version: Version) -> None:
     wrong_golden = manifest.goldens[0].model_copy(update={"probabilities": manifest.goldens[1].probabilities})
     for changed, message in (
         ({"canonical_form": 99}, "canonical form 99"),
+        ({"classes": list("abcdefghij")}, "classes than are served"),
+        ({"input": manifest.input.model_copy(update={"dtype": "float32"})}, "another input"),
+        ({"output": manifest.output.model_copy(update={"shape": [-1, 11]})}, "another input, output"),
         ({"goldens": [wrong_golden]}, "golden"),
         ({"files": {}}, "digest"),
     ):

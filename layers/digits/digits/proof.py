@@ -8,12 +8,17 @@ from dataclasses import dataclass
 import numpy as np
 
 from digits import canonical
-from digits.classifier import Classifier
+from digits.classifier import CLASS_COUNT, Classifier
 from digits.errors import CorruptModelError, ObjectNotFoundError
 from digits.layout import MANIFEST_FILE, MODEL_FILE, object_key, sha256
 from digits.manifest import Manifest, Pointer
 
 GOLDEN_TOLERANCE = 1e-3
+_CONTRACT = (
+    ("uint8", [-1, canonical.SIDE, canonical.SIDE]),
+    ("float32", [-1, CLASS_COUNT]),
+    [str(digit) for digit in range(CLASS_COUNT)],
+)
 
 
 @dataclass(frozen=True)
@@ -69,6 +74,8 @@ def prove(manifest: Manifest, model: bytes) -> LoadedModel:
         raise CorruptModelError(
             f"{manifest.version} wants canonical form {manifest.canonical_form}, this release makes {canonical.VERSION}"
         )
+    if _contract(manifest) != _CONTRACT:
+        raise CorruptModelError(f"{manifest.version} describes another input, output or classes than are served")
     classifier = Classifier(model)
     expected = np.array([golden.probabilities for golden in manifest.goldens], np.float32)
     try:
@@ -80,3 +87,8 @@ def prove(manifest: Manifest, model: bytes) -> LoadedModel:
     if not (same_digits and np.abs(answers - expected).max() <= GOLDEN_TOLERANCE):
         raise CorruptModelError(f"{manifest.version} does not answer its golden inputs as it should")
     return LoadedModel(manifest, classifier)
+
+
+def _contract(manifest: Manifest) -> tuple[tuple[str, list[int]], tuple[str, list[int]], list[str]]:
+    source, target = manifest.input, manifest.output
+    return (source.dtype, source.shape), (target.dtype, target.shape), manifest.classes
