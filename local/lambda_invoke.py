@@ -32,7 +32,7 @@ def invoke(event: Path, output: Path) -> None:
     Raises:
         DigitsError: nothing has been trained, or the SAM CLI or Docker failed.
     """
-    with _sam_store(output) as options:
+    with sam_store(output) as options:
         function = RETRAIN if event.name.startswith("schedule_") else PREDICT
         _sam("invoke", function, "--event", str(event), *options)
 
@@ -43,13 +43,13 @@ def start_api(port: int, output: Path) -> None:
     Raises:
         DigitsError: nothing has been trained, or the SAM CLI or Docker failed.
     """
-    with _sam_store(output) as options:
+    with sam_store(output) as options:
         print(f"token       {EVENT_TOKEN}", flush=True)
         _sam("start-api", "--port", str(port), "--warm-containers", "LAZY", *options)
 
 
 @contextmanager
-def _sam_store(output: Path) -> Iterator[list[str]]:
+def sam_store(output: Path) -> Iterator[list[str]]:
     """Run a store with the last trained model and the events' token; gives the options that point SAM at it."""
     here, there = store_addresses()
     with running_store(host=here) as store, tempfile.NamedTemporaryFile("w", suffix=".json") as file:

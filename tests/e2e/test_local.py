@@ -13,9 +13,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import boto3
 import pytest
+from botocore.config import Config
 
 from local import __main__ as local_command
+from local import lambda_invoke
+from local.emulator import free_port
 from local.lambda_invoke import EVENT_TOKEN
 from tests import events
 
@@ -73,8 +77,7 @@ def test_a_taken_port_is_one_line_with_the_cure(tmp_path: Path, environment: dic
 
 
 def test_the_api_test_tells_in_one_line_that_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
+    port = free_port()
     status = local_command.main(["api-test", "--url", f"http://127.0.0.1:{port}", "--token", "x"])
     assert status == 1
     assert capsys.readouterr().err.startswith(f"error: no answer from http://127.0.0.1:{port}")
@@ -91,9 +94,26 @@ def test_serve_with_https_is_trusted_through_its_own_authority(trained: Path, en
         assert local_command.main(test) == 1
 
 
+@contextmanager
+def sam_serving(command: list[str], environment: dict[str, str]) -> Iterator[None]:
+    """Run a server of the SAM CLI while the block runs."""
+    with subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
+    ) as process:
+        try:
+            assert process.stderr is not None
+            for line in process.stderr:
+                if "Running on" in line:
+                    break
+            yield
+        finally:
+            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
+            process.communicate(timeout=60)
+
+
 @pytest.mark.docker
-@pytest.mark.parametrize("name", sorted(name for name in events.EXPECTED if "predict" in name))
-def test_sam_local_invoke_reads_the_digits_of_each_predict_event(
+@pytest.mark.parametrize("name", ["http_v2_predict_json", "direct_predict"])
+def test_sam_local_invoke_reads_the_digit_of_an_event(
     build: Path, trained: Path, name: str, environment: dict[str, str]
 ) -> None:
     status, digits = events.EXPECTED[name]
@@ -107,22 +127,26 @@ def test_sam_local_invoke_reads_the_digits_of_each_predict_event(
 
 
 @pytest.mark.docker
+def test_lambdas_container_answers_every_event(build: Path, trained: Path) -> None:
+    port = free_port()
+    with lambda_invoke.sam_store(trained.parent) as options:
+        command = [str(Path(sys.executable).with_name("sam")), "local", "start-lambda", "--port", str(port)]
+        with sam_serving([*command, "--warm-containers", "LAZY", *options], dict(os.environ)):
+            settings = Config(read_timeout=120, retries={"max_attempts": 0})
+            client = boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}", config=settings)
+            for name, (status, digits) in events.EXPECTED.items():
+                answer = client.invoke(FunctionName=lambda_invoke.PREDICT, Payload=json.dumps(events.load(name)))
+                response = json.loads(answer["Payload"].read())
+                assert events.status_of(response) == status, (name, response)
+                if digits:
+                    assert events.digits_of(response) == digits, name
+
+
+@pytest.mark.docker
 def test_the_api_test_passes_against_sam_local_start_api(
     build: Path, trained: Path, environment: dict[str, str]
 ) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = free_port()
     command = [sys.executable, "-m", "local", "start-api", "--api-port", str(port), "--artifacts", str(trained.parent)]
-    with subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
-        try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if "Running on" in line:
-                    break
-            test = ["api-test", "--url", f"http://127.0.0.1:{port}", "--token", EVENT_TOKEN]
-            assert local_command.main(test) == 0
-        finally:
-            os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
-            process.communicate(timeout=60)
+    with sam_serving(command, environment):
+        assert local_command.main(["api-test", "--url", f"http://127.0.0.1:{port}", "--token", EVENT_TOKEN]) == 0
