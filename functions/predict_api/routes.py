@@ -41,8 +41,6 @@ class Admitted:
 async def _admit(request: Request) -> Admitted:
     """Check the token before anything else is judged; a header wins over the envelope."""
     service, timing = service_of(request), ServerTiming()
-    if service.is_cold():
-        timing.note("cold")
     token, body = header_token(request), None
     if token is None and Body(b"", request.headers.get("content-type", "")).is_json:
         body = await read_body(request)
@@ -103,6 +101,8 @@ async def predict_digits(
     `predictions` in the same order, where a picture that cannot be read has a problem in its place.
     """
     service, timing = service_of(request), admitted.timing
+    if service.is_cold():
+        timing.note("cold")
     with timing.phase("decode"):
         payload = await read_payload(admitted.body)
     answer, version = await service.run(_answer, service, payload, request.state.request_id, explain, timing)

@@ -23,8 +23,8 @@ class ServerTiming:
             self._milliseconds[name] = self._milliseconds.get(name, 0) + (time.perf_counter() - started) * 1000
 
     def note(self, name: str) -> None:
-        """Mention something that has no duration of its own."""
-        self._milliseconds[name] = 0.0
+        """Mention something that has no duration of its own, before what has."""
+        self._milliseconds = {name: 0.0, **self._milliseconds}
 
     def forget(self, name: str) -> None:
         """Leave a phase out, as one that was none."""

@@ -202,6 +202,11 @@ def test_an_unreadable_query_parameter_is_a_problem(handler: Handler) -> None:
     assert_problem(handler(event), 422, "'explain'")
 
 
+def test_a_refused_request_does_not_warm_a_container(handler: Handler) -> None:
+    assert handler(events.load("http_v2_wrong_token"))["statusCode"] == 401
+    assert handler(events.load("http_v2_predict_json"))["headers"]["server-timing"].startswith("cold;")
+
+
 def test_headers_tell_the_model_the_time_and_not_to_keep_the_answer(
     handler: Handler, version: tuple[Manifest, dict[str, bytes]]
 ) -> None:
