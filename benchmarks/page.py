@@ -13,14 +13,12 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from benchmarks.machine import machine
-from digits import tokens
-from digits.bucket import Bucket
 from digits.errors import DigitsError, OperationError
 from functions.predict_api.app import app_from_environment
 from local.browser import STROKES, draw, find_chromium, running_browser
-from local.lambda_invoke import EVENT_TOKEN
+from local.lambda_invoke import EVENT_TOKEN, furnish
 from local.server import LocalServer
-from local.stack import publish_latest, running_store
+from local.stack import running_store
 from training.artifacts import OUTPUT
 
 ROUNDS = 25
@@ -56,9 +54,8 @@ def _measure() -> list[float]:
     program = find_chromium()
     if program is None:
         raise OperationError("needs Chromium: install Debian's package, or name the program in CHROMIUM")
-    with running_store() as store, LocalServer(app_from_environment(os.environ)) as server:
-        publish_latest(OUTPUT)
-        tokens.add(Bucket(store.environment()["DIGITS_BUCKET"]), "benchmark", EVENT_TOKEN)
+    with running_store(), LocalServer(app_from_environment(os.environ)) as server:
+        furnish(OUTPUT)
         with running_browser(program) as browser:
             page = browser.new_page()
             page.goto(f"{server.url}/")

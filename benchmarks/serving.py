@@ -33,13 +33,11 @@ from matplotlib.figure import Figure as Plot
 from PIL import Image
 
 from benchmarks.machine import machine
-from digits import tokens
-from digits.bucket import Bucket
 from digits.errors import DigitsError, OperationError
 from digits.layout import MODEL_FILE
 from local import emulator
-from local.lambda_invoke import EVENT_TOKEN
-from local.stack import publish_latest, running_store
+from local.lambda_invoke import EVENT_TOKEN, furnish
+from local.stack import running_store
 from training.artifacts import OUTPUT, latest_folder, read_folder
 from training.distortions import ROWS
 
@@ -127,8 +125,7 @@ def main() -> int:
             manifest, files = read_folder(latest_folder(OUTPUT))
             if manifest.recipe.name != "default":
                 raise OperationError(f"{manifest.version} is of recipe {manifest.recipe.name!r}: train 'default'")
-            publish_latest(OUTPUT)
-            tokens.add(Bucket(store.environment()["DIGITS_BUCKET"]), "benchmark", EVENT_TOKEN)
+            furnish(OUTPUT)
             result = _measure(Path(folder), store.environment(), len(files[MODEL_FILE]))
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)

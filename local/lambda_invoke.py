@@ -48,13 +48,18 @@ def start_api(port: int, output: Path) -> None:
         _sam("start-api", "--port", str(port), "--warm-containers", "LAZY", *options)
 
 
+def furnish(output: Path) -> None:
+    """Put the last trained model and the events' token into the store that the environment names."""
+    publish_latest(output)
+    tokens.add(Bucket(os.environ["DIGITS_BUCKET"]), "events", EVENT_TOKEN)
+
+
 @contextmanager
 def sam_store(output: Path) -> Iterator[list[str]]:
     """Run a store with the last trained model and the events' token; gives the options that point SAM at it."""
     here, there = store_addresses()
     with running_store(host=here) as store, tempfile.NamedTemporaryFile("w", suffix=".json") as file:
-        publish_latest(output)
-        tokens.add(Bucket(os.environ["DIGITS_BUCKET"]), "events", EVENT_TOKEN)
+        furnish(output)
         json.dump(environment_of_functions(store.environment(there)), file)
         file.flush()
         yield ["--env-vars", file.name, "--skip-pull-image"]

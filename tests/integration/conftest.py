@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 
 import pytest
@@ -11,6 +10,7 @@ from digits.bucket import Bucket
 from digits.store import S3Reader
 from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
+from local.emulator import free_port
 from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
 
@@ -18,10 +18,8 @@ from local.store import BUCKET, EmbeddedStore
 @pytest.fixture
 def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> None:
     """Point the environment at an address where nobody listens."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
     for name, value in {
-        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{free_port()}",
         "AWS_ACCESS_KEY_ID": "x",
         "AWS_SECRET_ACCESS_KEY": "x",
         "AWS_DEFAULT_REGION": "us-east-1",
