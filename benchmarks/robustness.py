@@ -11,11 +11,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits.canonical import canonicalize
-from digits.classifier import Classifier
 from digits.errors import DigitsError, UnreadableDigitError
-from digits.layout import MODEL_FILE
-from digits.manifest import RobustnessRow
+from digits.model.classifier import Classifier
+from digits.model.identity import MODEL_FILE
+from digits.model.manifest import RobustnessRow
+from digits.pictures.canonical import canonicalize
 from training import dataset
 from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
 from training.dataset import Part

@@ -34,7 +34,7 @@ from PIL import Image
 
 from benchmarks.machine import machine
 from digits.errors import DigitsError, OperationError
-from digits.layout import MODEL_FILE
+from digits.model.identity import MODEL_FILE
 from local import emulator
 from local.lambda_invoke import EVENT_TOKEN, furnish
 from local.stack import running_store

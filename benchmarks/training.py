@@ -25,8 +25,8 @@ _IMPORTING = time.perf_counter()
 import keras  # noqa: E402
 
 from benchmarks.machine import machine  # noqa: E402
-from digits.classifier import Classifier  # noqa: E402
 from digits.errors import DigitsError  # noqa: E402
+from digits.model.classifier import Classifier  # noqa: E402
 from training import dataset, job  # noqa: E402
 from training.artifacts import FIELD_FOLDER, OUTPUT  # noqa: E402
 from training.dataset import Dataset, Part  # noqa: E402

@@ -14,9 +14,8 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.canonical import canonicalize
 from digits.errors import DigitsError, ImageError
-from digits.images import decode
+from digits.reading import Picture, prepare
 
 SAMPLES = Path(__file__).parents[1] / "events/digits"
 SAMPLE = SAMPLES / "7.png"
@@ -186,7 +185,7 @@ def curl_line(url: str, token: str, image: Path, options: str = "") -> str:
 
 def _canonical(image: Path) -> NDArray[np.uint8]:
     try:
-        return canonicalize(decode(read_image(image)).pixels).pixels
+        return prepare(Picture.of_file(read_image(image))).pixels
     except ImageError as error:
         raise ApiTestError(f"{image}: {error}") from error
 

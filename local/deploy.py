@@ -9,10 +9,10 @@ from pathlib import Path
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from digits import tokens
-from digits.bucket import Bucket
 from digits.errors import ConfigurationError, OperationError
-from digits.registry import Registry
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
+from digits.registry.versions import Registry
 from local.api_test import SAMPLE, curl_line
 from local.stack import run_training
 
@@ -62,12 +62,12 @@ def finish(stack: str) -> None:
     """
     os.environ["DIGITS_BUCKET"] = stack_output(stack, "BucketName")
     bucket = Bucket(os.environ["DIGITS_BUCKET"])
-    if Registry(bucket).current() is None:
+    if Registry(bucket).live() is None:
         run_training("train")
         try:
             run_training("publish")
         except OperationError:
-            if Registry(bucket).current() is None:  # not because the first scheduled training was faster
+            if Registry(bucket).live() is None:  # not because the first scheduled training was faster
                 raise
     url = stack_output(stack, "ApiUrl")
     print(f"URL      {url}")

@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from ipaddress import ip_network
 from pathlib import Path
 
-from digits import tokens
-from digits.bucket import Bucket
 from digits.errors import OperationError
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
 from local.stack import publish_latest, running_store
 
 # The sample events carry this token. It is worth nothing outside a store made for them.

@@ -10,10 +10,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from digits import tokens
-from digits.bucket import Bucket
 from digits.errors import OperationError
-from digits.registry import Registry
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
+from digits.registry.versions import Registry
 from functions.predict_api.app import app_from_environment
 from local import api_test
 from local.server import HOST, Certificate, LocalServer, make_certificate

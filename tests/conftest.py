@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 import shutil
 import signal
 import subprocess
@@ -15,19 +14,18 @@ from typing import Any
 
 import pytest
 
-from digits import tokens
-from digits.bucket import Bucket
-from digits.layout import MANIFEST_FILE
-from digits.manifest import Manifest
-from digits.registry import Registry
+from digits.model.identity import MANIFEST_FILE, sha256
+from digits.model.manifest import Manifest
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
+from digits.registry.versions import Registry
 from functions.predict_api import handler as predict_api
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
 from training.artifacts import FIELD_FOLDER, latest_folder, read_folder
+from training.provenance import code_sha256
 
 ROOT = Path(__file__).parents[1]
-
-_DIGITS_SOURCES = ("canonical", "classifier", "components", "images", "ink", "layout", "manifest", "proof", "strokes")
 
 Handler = Callable[[Any], dict[str, Any]]
 
@@ -63,12 +61,8 @@ def _train(request: pytest.FixtureRequest, name: str, *options: str) -> Path:
 
 
 def _training_digest() -> str:
-    sources = [
-        *ROOT.glob("training/*.py"),
-        *(ROOT / f"layers/digits/digits/{name}.py" for name in _DIGITS_SOURCES),
-        ROOT / "requirements/train.txt",
-    ]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in sorted(sources))).hexdigest()[:16]
+    libraries = (ROOT / "requirements/train.txt").read_text()
+    return sha256(f"{code_sha256()} {libraries}".encode())[:16]
 
 
 @pytest.fixture(scope="session")

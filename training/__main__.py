@@ -12,12 +12,11 @@ from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
-from digits.bucket import Bucket
-from digits.canonical import canonicalize
+from digits import reading
 from digits.errors import DigitsError, ImageError
-from digits.images import decode
-from digits.layout import sha256
-from digits.registry import Registry
+from digits.reading import Picture
+from digits.registry.bucket import Bucket
+from digits.registry.versions import Registry
 from training import registry_commands
 from training.artifacts import OUTPUT, REPORT_FOLDER, fetch_report, latest_folder
 from training.quiet import quiet_libraries
@@ -146,13 +145,11 @@ def test_command(options: argparse.Namespace) -> int:
     status = 0
     for path in options.images:
         try:
-            data = _read_file(path)
-            probabilities = loaded.classifier.predict(canonicalize(decode(data).pixels).pixels[None])[0]
+            read = reading.read(Picture.of_file(_read_file(path)), loaded)
         except ImageError as error:
             status = _fail(ImageError(f"{path}: {error}"))
             continue
-        digit = int(probabilities.argmax())
-        print(f"{digit:5}  {probabilities[digit]:10.4f}  {sha256(data)[:12]}  {path}")
+        print(f"{read.pred:5}  {read.conf:10.4f}  {read.prepared.sha256[:12]}  {path}")
     return status
 
 

@@ -6,9 +6,9 @@ import re
 from pathlib import Path
 
 from digits.errors import DataError
-from digits.layout import MANIFEST_FILE
-from digits.manifest import Manifest
-from digits.registry import Registry
+from digits.model.identity import MANIFEST_FILE
+from digits.model.manifest import Manifest
+from digits.registry.versions import Registry
 
 OUTPUT = Path("artifacts")
 REPORT_FOLDER = "report"  # within a version's folder

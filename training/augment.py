@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import tensorflow as tf
 
-from digits.canonical import SIDE
+from digits.pictures.canonical import SIDE
 
 _MIDDLE = (SIDE - 1) / 2
 _CONTROL_POINTS = 8  # of the elastic field, along each side

@@ -32,11 +32,11 @@ from urllib.request import urlopen
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.bucket import Bucket
 from digits.errors import ConflictError, DataError, ObjectNotFoundError
-from digits.manifest import ExtraRecord
+from digits.model.manifest import ExtraRecord
+from digits.registry.bucket import Bucket
+from digits.registry.layout import MNIST_KEY
 
-BUCKET_KEY = "datasets/mnist.npz"
 EMBEDDED = "embedded"  # instead of a path: the subset, without looking further
 DOWNLOAD_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 ANSWER_SECONDS = 7.0
@@ -144,7 +144,7 @@ def seed(bucket: Bucket, environment: Mapping[str, str]) -> str | None:
         DataError: what is found is damaged or is not MNIST.
     """
     path = environment.get("DIGITS_MNIST")
-    if path == EMBEDDED or any(key == BUCKET_KEY for key in bucket.keys(BUCKET_KEY)):
+    if path == EMBEDDED or any(key == MNIST_KEY for key in bucket.keys(MNIST_KEY)):
         return None
     found = _arrays(Path(path)) if path else _keras_arrays(environment)
     if found is None:
@@ -154,7 +154,7 @@ def seed(bucket: Bucket, environment: Mapping[str, str]) -> str | None:
     file = BytesIO()
     np.savez_compressed(file, allow_pickle=False, **dict(zip(_PARTS, arrays, strict=True)))
     with suppress(ConflictError):  # somebody else did the same
-        bucket.create(BUCKET_KEY, file.getvalue())
+        bucket.create(MNIST_KEY, file.getvalue())
     return source
 
 
@@ -271,9 +271,9 @@ def _read_idx_file(folder: Path, name: str) -> NDArray[np.uint8]:
 def _from_bucket(bucket: Bucket | None) -> Dataset | None:
     if bucket is None:
         return None
-    source = f"s3://{bucket.name}/{BUCKET_KEY}"
+    source = f"s3://{bucket.name}/{MNIST_KEY}"
     try:
-        return _mnist(_read_npz(bucket.get(BUCKET_KEY).data, source), source)
+        return _mnist(_read_npz(bucket.get(MNIST_KEY).data, source), source)
     except ObjectNotFoundError:
         return None
 
@@ -290,7 +290,7 @@ def _from_keras(environment: Mapping[str, str]) -> Dataset | None:
 def _keras_arrays(environment: Mapping[str, str]) -> tuple[list[Array], str] | None:
     """Keras's own cache, filled from Keras's own address, but without waiting for a host that is silent."""
     home = Path(environment.get("KERAS_HOME") or Path.home() / ".keras")
-    cached = home / "datasets/mnist.npz"
+    cached = home / "datasets" / "mnist.npz"
     if not cached.exists():
         try:
             data = _download(DOWNLOAD_URL)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 
-from digits.manifest import Metrics
+from digits.model.manifest import Metrics
 
 TARGET_ACCURACY = 0.999
 _BINS = 15

@@ -16,10 +16,10 @@ import tensorflow as tf
 from numpy.typing import NDArray
 from scipy.special import softmax
 
-from digits.classifier import MAX_BATCH, Classifier
 from digits.errors import ParityError
-from digits.manifest import Golden
-from digits.proof import GOLDEN_TOLERANCE
+from digits.model.classifier import MAX_BATCH, Classifier
+from digits.model.manifest import Golden
+from digits.model.proof import GOLDEN_TOLERANCE
 from training.dataset import Part
 from training.evaluate import measure
 from training.fit import probabilities

@@ -12,14 +12,13 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.bucket import Bucket
-from digits.canonical import SIDE, canonicalize
 from digits.errors import DataError, ImageError, NothingNewError
-from digits.images import decode
-from digits.manifest import ExtraRecord
+from digits.model.manifest import ExtraRecord
+from digits.pictures.canonical import SIDE, canonicalize
+from digits.pictures.images import decode
+from digits.registry.bucket import Bucket
+from digits.registry.layout import EXTRA, extra_digit
 from training.dataset import Dataset, Part, read_arrays
-
-STORED = "datasets/extra/"
 
 _NAMES = (("images", "labels"), ("x_train", "y_train"), ("x", "y"))
 _LABELLED_NAME = re.compile(r"([0-9])([_-].*)?")
@@ -62,7 +61,7 @@ def add_stored_extra(dataset: Dataset, bucket: Bucket, say: Callable[[str], None
     """
     examples = list(_stored(bucket, say))
     try:
-        return _merged(dataset, STORED, examples, say) if examples else dataset
+        return _merged(dataset, EXTRA, examples, say) if examples else dataset
     except NothingNewError:
         return dataset
 
@@ -151,12 +150,12 @@ def _read_picture(path: Path) -> Pixels:
 
 
 def _stored(bucket: Bucket, say: Callable[[str], None]) -> Iterator[Example]:
-    for key in bucket.keys(STORED):
-        name = key.removeprefix(STORED)
-        if re.fullmatch(r"[0-9]/.+", name) and PurePosixPath(name).suffix.lower() in _SUFFIXES:
-            yield key, int(name[0]), partial(_read_stored, bucket, key)
+    for key in bucket.keys(EXTRA):
+        digit = extra_digit(key)
+        if digit is not None and PurePosixPath(key).suffix.lower() in _SUFFIXES:
+            yield key, digit, partial(_read_stored, bucket, key)
         elif not key.endswith("/"):  # which a console leaves behind for a folder
-            say(f"extra: {key} is left out: it is not named like {STORED}7/anything.png")
+            say(f"extra: {key} is left out: it is not named like {EXTRA}7/anything.png")
 
 
 def _read_stored(bucket: Bucket, key: str) -> Pixels:

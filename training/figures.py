@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy.typing import NDArray
 
-from digits.manifest import Robustness
+from digits.model.manifest import Robustness
 from training.dataset import Part
 from training.evaluate import reliability
 from training.robustness import clean_row, met

@@ -15,10 +15,10 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits.classifier import CLASS_COUNT
+from digits.model.contract import CLASSES, OUTPUT
 from training.augment import augment
 from training.dataset import Part
-from training.recipes import OUTPUT_NAME, Recipe
+from training.recipes import Recipe
 
 _EVALUATION_BATCH = 1_000
 
@@ -173,7 +173,7 @@ def fit(
 
 def probabilities(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Return what the network answers, float32 (n, 10), to uint8 images (n, 28, 28)."""
-    return np.asarray(network.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)[OUTPUT_NAME])
+    return np.asarray(network.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)[OUTPUT.name])
 
 
 class _Course(keras.callbacks.Callback):
@@ -241,7 +241,7 @@ class _Course(keras.callbacks.Callback):
 
 def _batches(recipe: Recipe, training: Part, seed: int) -> tf.data.Dataset:
     """Return batches without end: uint8 (batch, 28, 28) and targets, float32 (batch, 10)."""
-    images, targets = tf.constant(training.images), tf.one_hot(training.labels, CLASS_COUNT)
+    images, targets = tf.constant(training.images), tf.one_hot(training.labels, len(CLASSES))
 
     def batch(number: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         chosen = tf.cast(tf.gather(images, indices), tf.float32)

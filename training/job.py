@@ -12,12 +12,13 @@ from pathlib import Path
 
 import keras
 
-from digits import canonical
-from digits.classifier import CLASS_COUNT, Classifier
 from digits.errors import ConfigurationError, OperationError
-from digits.layout import MANIFEST_FILE, MODEL_FILE, new_version, sha256
-from digits.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, Tensor, TrainingRecord
-from training import recipes, report
+from digits.model.classifier import Classifier
+from digits.model.contract import CLASSES, INPUT, OUTPUT
+from digits.model.identity import MANIFEST_FILE, MODEL_FILE, new_version, sha256
+from digits.model.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, TrainingRecord
+from digits.pictures import canonical
+from training import report
 from training.artifacts import FIELD_FOLDER, REPORT_FOLDER
 from training.dataset import Dataset
 from training.evaluate import acceptance_threshold, fit_temperature, measure
@@ -153,9 +154,9 @@ def _evaluate(
         version=new_version(made.model, created_at),
         created_at=created_at,
         files=_file_records(folder),
-        input=Tensor(name=recipes.INPUT_NAME, dtype="uint8", shape=[-1, *recipes.IMAGE_SHAPE], minimum=0, maximum=255),
-        output=Tensor(name=recipes.OUTPUT_NAME, dtype="float32", shape=[-1, CLASS_COUNT], minimum=0, maximum=1),
-        classes=[str(digit) for digit in range(CLASS_COUNT)],
+        input=INPUT,
+        output=OUTPUT,
+        classes=list(CLASSES),
         canonical_form=canonical.VERSION,
         recipe=RecipeRecord(
             name=recipe.name,

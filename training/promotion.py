@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from scipy.optimize import brentq
 from scipy.stats import norm
 
-from digits.bucket import Bucket
-from digits.decisions import Check, Decision, Scores, record
 from digits.errors import ConfigurationError, CorruptModelError, UnknownVersionError
-from digits.manifest import Pointer
-from digits.proof import LoadedModel
-from digits.registry import Registry
+from digits.model.proof import LoadedModel
+from digits.registry.bucket import Bucket
+from digits.registry.decisions import Check, Decision, Scores, record
+from digits.registry.pointer import Pointer
+from digits.registry.versions import Registry
 from training.dataset import Dataset, Part
 from training.evaluate import calibration_error
 from training.robustness import FieldDigits
@@ -84,22 +84,22 @@ def promote(
         ConflictError: something else was promoted meanwhile.
     """
     registry = Registry(bucket)
-    standing = registry.standing()
+    live = registry.live_state()
     challenger = registry.load(version)
     if challenger.manifest.dataset.holdout_sha256 != dataset.holdout.sha256():
         raise ConfigurationError(
             f"{version} was chosen on the holdout of {challenger.manifest.dataset.name}, and {dataset.name} from "
             f"{dataset.source} has another: name the data set that it was trained on with --data or DIGITS_MNIST"
         )
-    if standing.version == version:
-        return Decision(outcome="promote", decided_at=_now(), champion=version), standing.pointer
-    champion = _champion(registry, standing.version)
-    unknown = standing.etag is not None and champion is None
+    if live.version == version:
+        return Decision(outcome="promote", decided_at=_now(), champion=version), live.pointer
+    champion = _champion(registry, live.version)
+    unknown = live.etag is not None and champion is None
     decision = decide(champion, challenger, dataset.holdout, field, force=force, unknown=unknown)
     if dry_run:
         return decision, None
     record(bucket, version, decision)
-    return decision, None if decision.outcome == "refuse" else registry.promote(version, standing)
+    return decision, None if decision.outcome == "refuse" else registry.promote(version, live)
 
 
 def decide(

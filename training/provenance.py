@@ -7,10 +7,11 @@ import json
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING
 
-import digits
-from digits.manifest import Manifest
+from digits import model, pictures
+from digits.model.manifest import Manifest
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
@@ -33,9 +34,22 @@ def made_from(manifest: Manifest, recipe: Recipe, dataset: Dataset, seed: int) -
 
 def code_sha256() -> str:
     """Return the digest of the code that decides what a training run makes of its data."""
-    folders = [Path(__file__).parent, Path(digits.__file__).parent]
-    sources = [path.read_bytes() for folder in folders for path in sorted(folder.glob("*.py"))]
-    return hashlib.sha256(b"".join(sources)).hexdigest()
+    return sources_sha256(Path(__file__).parent, *_folders(pictures, model))
+
+
+def canonical_form_sha256(*more: ModuleType) -> str:
+    """Return the digest of the code that brings a picture into canonical form, and of more modules."""
+    return sources_sha256(*_folders(pictures), *(Path(str(module.__file__)) for module in more))
+
+
+def sources_sha256(*places: Path) -> str:
+    """Return the digest of Python files, and of all that lie in folders."""
+    paths = [path for place in places for path in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
+    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+
+
+def _folders(*packages: ModuleType) -> list[Path]:
+    return [Path(str(package.__file__)).parent for package in packages]
 
 
 def code_revision() -> str | None:

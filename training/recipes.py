@@ -1,10 +1,7 @@
 """Recipes: a network, its schedule and its augmentation under one name.
 
 Every network takes uint8 pixels and answers probabilities, so that what was trained, what is
-exported and what is served have one input contract:
-
-    input   "pixels"         uint8   (batch, 28, 28)  0..255, ink bright on dark
-    output  "probabilities"  float32 (batch, 10)      each row sums to 1
+exported and what is served have one contract (`digits.model.contract`).
 """
 
 from __future__ import annotations
@@ -17,15 +14,11 @@ from typing import Any
 import keras
 from keras import layers
 
-from digits.canonical import SIDE
-from digits.classifier import CLASS_COUNT
 from digits.errors import UnknownRecipeError
+from digits.model.contract import CLASSES, INPUT, OUTPUT
 from training.augment import Augmentation
 
-INPUT_NAME = "pixels"
-OUTPUT_NAME = "probabilities"
 LOGITS = "logits"
-IMAGE_SHAPE = (SIDE, SIDE)
 _WARM_UP_SHARE = 0.1
 
 
@@ -73,13 +66,13 @@ class Recipe:
         return self.peak_learning_rate * rise * fall
 
     def network(self) -> keras.Model:
-        """Return the untrained network, under the contract in this module's docstring."""
-        pixels = keras.Input(IMAGE_SHAPE, dtype="uint8", name=INPUT_NAME)
+        """Return the untrained network, under the contract that all share."""
+        pixels = keras.Input(INPUT.shape[1:], dtype=INPUT.dtype, name=INPUT.name)
         scaled = layers.Rescaling(1 / 255, name="unit_range")(pixels)
-        features = self.body(layers.Reshape((*IMAGE_SHAPE, 1), name="channel")(scaled))
-        logits = layers.Dense(CLASS_COUNT, name=LOGITS)(features)
-        probabilities = layers.Softmax(name=OUTPUT_NAME)(logits)
-        return keras.Model(pixels, {OUTPUT_NAME: probabilities}, name=self.name)
+        features = self.body(layers.Reshape((*INPUT.shape[1:], 1), name="channel")(scaled))
+        logits = layers.Dense(len(CLASSES), name=LOGITS)(features)
+        probabilities = layers.Softmax(name=OUTPUT.name)(logits)
+        return keras.Model(pixels, {OUTPUT.name: probabilities}, name=self.name)
 
     def hyperparameters(self, training_count: int) -> dict[str, Any]:
         """Return what the manifest records of this recipe; the optimizer is described, not pickled."""

@@ -6,11 +6,11 @@ import argparse
 import os
 from pathlib import Path
 
-from digits import decisions, retention
-from digits.bucket import Bucket
 from digits.errors import CorruptModelError, OperationError, UnknownVersionError
-from digits.layout import MODEL_FILE
-from digits.registry import Registry
+from digits.model.identity import MODEL_FILE
+from digits.registry import decisions, retention
+from digits.registry.bucket import Bucket
+from digits.registry.versions import Registry
 from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
 
 
@@ -102,7 +102,7 @@ def _decide(version: str, options: argparse.Namespace, output: Path) -> int:
 def _rollback(options: argparse.Namespace) -> int:
     """Point the service at the model before the current one, or at a given one that was live, without a test."""
     registry = Registry(find_bucket())
-    taken_back = registry.standing().version or "what could not be read"
+    taken_back = registry.live_state().version or "what could not be read"
     version = registry.rollback(options.version, options.reason, options.dry_run)
     print(f"current {'would be' if options.dry_run else 'is'} {version}, and {taken_back} taken back")
     return 0
@@ -112,9 +112,9 @@ def _models(_: argparse.Namespace) -> int:
     """List the published models, oldest first; * marks the current one, < the one before it, ! pinned ones."""
     bucket = find_bucket()
     registry, pinned = Registry(bucket), retention.pins(bucket)
-    standing = registry.standing()
-    pointer = standing.pointer
-    if standing.etag is not None and pointer is None:
+    state = registry.live_state()
+    pointer = state.pointer
+    if state.etag is not None and pointer is None:
         print("what is current cannot be read: promote a version to replace it")
     live, before = (pointer.version, pointer.previous) if pointer else (None, None)
     versions = registry.versions()

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.manifest import Manifest, Metrics, Robustness
-from digits.proof import GOLDEN_TOLERANCE
+from digits.model.manifest import Manifest, Metrics, Robustness
+from digits.model.proof import GOLDEN_TOLERANCE
 from training import figures
 from training.dataset import Part
 from training.distortions import ROWS

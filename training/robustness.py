@@ -6,7 +6,6 @@ request. That takes some 60 ms a digit for all rows, so the outcome is kept in a
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 import tempfile
@@ -21,15 +20,16 @@ import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from digits import canonical, components, ink, strokes
-from digits.canonical import SIDE, canonicalize
-from digits.classifier import Classifier
 from digits.errors import DataError, UnreadableDigitError
-from digits.manifest import Robustness, RobustnessRow
+from digits.model.classifier import Classifier
+from digits.model.identity import sha256
+from digits.model.manifest import Robustness, RobustnessRow
+from digits.pictures.canonical import SIDE, canonicalize
 from training import distortions
 from training.dataset import Part, read_arrays
 from training.distortions import ROWS
 from training.evaluate import calibration_error, negative_log_likelihood
+from training.provenance import canonical_form_sha256
 
 FIELD_DIGITS = 500  # of a part, in each row of the table that a training run or a promotion makes
 CLEAN = "clean"
@@ -187,8 +187,6 @@ def met(row: RobustnessRow, clean: RobustnessRow) -> bool:
 
 def _digest(part: Part) -> str:
     """Return what names an outcome: the digits, and the code that distorts and straightens them."""
-    modules = (sys.modules[__name__], distortions, canonical, components, ink, strokes)
-    sources = b"".join(Path(module.__file__ or "").read_bytes() for module in modules)
-    versions = f"{np.__version__} {PIL.__version__}".encode()
-    code = hashlib.sha256(sources + versions).hexdigest()
-    return hashlib.sha256((part.sha256() + code).encode()).hexdigest()[:16]
+    code = canonical_form_sha256(sys.modules[__name__], distortions)
+    versions = f"{np.__version__} {PIL.__version__}"
+    return sha256(f"{part.sha256()} {code} {versions}".encode())[:16]

@@ -12,7 +12,7 @@ from starlette.middleware import Middleware
 from starlette.types import Receive, Scope, Send
 
 from digits.errors import DigitsError
-from digits.store import ObjectReader, S3Reader
+from digits.registry.store import ObjectReader, S3Reader
 from functions.predict_api import page, problems
 from functions.predict_api.middleware import (
     REQUEST_ID_HEADER,

@@ -10,10 +10,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic_core import to_json
 
-from digits.errors import MediaTypeError, NotFoundError
-from digits.proof import LoadedModel
+from digits.model.proof import LoadedModel
 from functions.predict_api import problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
+from functions.predict_api.errors import MediaTypeError, NotFoundError
 from functions.predict_api.inference_schemas import (
     MODEL_NAME,
     InferenceRequest,

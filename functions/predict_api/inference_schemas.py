@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, FailFast, Field
 
-from digits.manifest import Tensor
+from digits.model.contract import Tensor
 
 MODEL_NAME = "digits"
 PLATFORM = "litert_tflite"

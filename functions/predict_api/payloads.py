@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import codecs
-import hashlib
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -20,9 +19,10 @@ from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
-from digits.canonical import SIDE
-from digits.errors import BodyTooLargeError, FieldError, ImageError, MalformedRequestError, MediaTypeError
-from digits.images import DecodedImage, decode
+from digits.errors import ImageError
+from digits.pictures.canonical import SIDE
+from digits.reading import Picture
+from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
 
 MAX_BODY_BYTES = 4_500_000
 MAX_INSTANCES = 256
@@ -34,23 +34,11 @@ _MAX_JSON_COMMAS = 400_000
 
 
 @dataclass(frozen=True)
-class Picture:
-    """One decoded picture.
-
-    Attributes:
-        sha256: digest of the image file, or of the 784 pixels as bytes.
-    """
-
-    image: DecodedImage
-    sha256: str
-
-
-@dataclass(frozen=True)
 class Payload:
     """What a body asks for.
 
     Attributes:
-        readers: one for each picture, in order; each decodes its picture or raises a RequestError.
+        readers: one for each picture, in order; each decodes its picture or raises an InputError.
         several: whether the answer is a list, even of one.
     """
 
@@ -121,10 +109,10 @@ async def read_payload(body: Body) -> Payload:
     if body.is_json:
         return _payload_of(body.document)
     if body.media_type.startswith("image/"):  # what it really is shows in the file
-        return Payload((partial(_picture_file, body.data),), several=False)
+        return Payload((partial(Picture.of_file, body.data),), several=False)
     if body.media_type == MULTIPART_TYPE:
         files = await _multipart_files(body)
-        return Payload(tuple(partial(_picture_file, data) for data in files), several=len(files) > 1)
+        return Payload(tuple(partial(Picture.of_file, data) for data in files), several=len(files) > 1)
     raise MediaTypeError(f"the content type must be application/json, {MULTIPART_TYPE}, {' or '.join(IMAGE_TYPES)}")
 
 
@@ -184,15 +172,11 @@ def _base64_picture(text: Any, pointer: str) -> Picture:
             raise FieldError("'image' is a data URL that is not base64", pointer)
     try:
         # Encoders that follow MIME break lines.
-        return _picture_file(base64.b64decode("".join(text.split()), validate=True))
+        return Picture.of_file(base64.b64decode("".join(text.split()), validate=True))
     except (binascii.Error, ValueError) as error:
         raise FieldError("'image' is not base64", pointer) from error
     except ImageError as error:
         raise FieldError(str(error), pointer) from error
-
-
-def _picture_file(data: bytes) -> Picture:
-    return Picture(decode(data), hashlib.sha256(data).hexdigest())
 
 
 def _pixel_picture(pixels: Any, pointer: str) -> Picture:
@@ -214,7 +198,7 @@ def _pixel_picture(pixels: Any, pointer: str) -> Picture:
     if values.max() <= 1:
         values = values * 255
     grey = np.rint(values).astype(np.uint8).reshape(SIDE, SIDE)
-    return Picture(DecodedImage(grey, steps=(), scale=1.0), hashlib.sha256(grey.tobytes()).hexdigest())
+    return Picture.of_pixels(grey)
 
 
 async def _multipart_files(body: Body) -> list[bytes]:

@@ -1,60 +1,41 @@
-"""Pictures to answers: decode, canonical form, one inference for all of a request."""
+"""Readings to answers, and where the time of a request went."""
 
 from __future__ import annotations
 
 import base64
 from collections.abc import Callable
-from dataclasses import dataclass
 from io import BytesIO
 
-import numpy as np
-from numpy.typing import NDArray
 from PIL import Image
 
-from digits.canonical import CanonicalImage, canonicalize
-from digits.errors import RequestError, UnreadableDigitError
-from digits.proof import LoadedModel
-from functions.predict_api.payloads import Picture
+from digits import reading
+from digits.errors import InputError
+from digits.model.proof import LoadedModel
+from digits.reading import Picture, Prepared, Reading
 from functions.predict_api.schemas import Explanation, ModelReference, Prediction
 from functions.predict_api.service import Service
 from functions.predict_api.timing import ServerTiming
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A picture that the network can be asked about."""
-
-    picture: Picture
-    canonical: CanonicalImage
 
 
 def prepare(reader: Callable[[], Picture], timing: ServerTiming) -> Prepared:
     """Decode a picture and bring it into canonical form.
 
     Raises:
-        RequestError: the picture cannot be used, or shows no single digit.
+        InputError: the picture cannot be used, or shows no single digit.
     """
     with timing.phase("decode"):
         picture = reader()
     with timing.phase("canonical"):
-        try:
-            return Prepared(picture, canonicalize(picture.image.pixels))
-        except UnreadableDigitError as error:
-            scale = picture.image.scale
-            boxes = tuple(
-                (round(left * scale), round(top * scale), round(width * scale), round(height * scale))
-                for left, top, width, height in error.boxes
-            )
-            raise UnreadableDigitError(str(error), error.verdict, boxes) from error
+        return reading.prepare(picture)
 
 
-def prepare_each(readers: tuple[Callable[[], Picture], ...], timing: ServerTiming) -> list[Prepared | RequestError]:
+def prepare_each(readers: tuple[Callable[[], Picture], ...], timing: ServerTiming) -> list[Prepared | InputError]:
     """Prepare pictures that do not sink each other; an error stands in the place of its picture."""
-    outcomes: list[Prepared | RequestError] = []
+    outcomes: list[Prepared | InputError] = []
     for reader in readers:
         try:
             outcomes.append(prepare(reader, timing))
-        except RequestError as error:
+        except InputError as error:
             outcomes.append(error)
     return outcomes
 
@@ -76,38 +57,31 @@ def predict(
     if not prepared:
         return []
     with timing.phase("inference"):
-        probabilities = loaded.classifier.predict(np.stack([each.canonical.pixels for each in prepared]))
+        readings = reading.answer(prepared, loaded)
+    model = ModelReference(version=loaded.manifest.version, accuracy=loaded.manifest.test.accuracy)
     with timing.phase("encoding"):
-        return [
-            _prediction(each, row, loaded, request_id, explain)
-            for each, row in zip(prepared, probabilities, strict=True)
-        ]
+        return [_prediction(each, model, request_id, explain) for each in readings]
 
 
-def _prediction(
-    prepared: Prepared, probabilities: NDArray[np.float32], loaded: LoadedModel, request_id: str, explain: bool
-) -> Prediction:
-    pred = int(probabilities.argmax())
-    conf = float(probabilities[pred])
-    threshold = loaded.manifest.acceptance_threshold
+def _prediction(read: Reading, model: ModelReference, request_id: str, explain: bool) -> Prediction:
     return Prediction(
-        pred=pred,
-        conf=conf,
-        probabilities=probabilities.tolist(),
-        accepted=threshold is not None and conf >= threshold,
-        warnings=list(prepared.canonical.warnings),
-        input_sha256=prepared.picture.sha256,
-        model=ModelReference(version=loaded.manifest.version, accuracy=loaded.manifest.test.accuracy),
+        pred=read.pred,
+        conf=read.conf,
+        probabilities=read.probabilities.tolist(),
+        accepted=read.accepted,
+        warnings=list(read.prepared.warnings),
+        input_sha256=read.prepared.sha256,
+        model=model,
         request_id=request_id,
-        explain=_explanation(prepared) if explain else None,
+        explain=_explanation(read.prepared) if explain else None,
     )
 
 
 def _explanation(prepared: Prepared) -> Explanation:
     file = BytesIO()
-    Image.fromarray(prepared.canonical.pixels).save(file, "PNG")
+    Image.fromarray(prepared.pixels).save(file, "PNG")
     return Explanation(
-        steps=[*prepared.picture.image.steps, *prepared.canonical.steps],
+        steps=list(prepared.steps),
         image="data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
-        verdicts=list(prepared.canonical.warnings),
+        verdicts=list(prepared.warnings),
     )

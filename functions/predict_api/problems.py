@@ -11,22 +11,38 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from digits import errors
+from digits.errors import (
+    ConfigurationError,
+    CorruptModelError,
+    DigitsError,
+    InputError,
+    StoreError,
+    UnavailableError,
+    UnreadableDigitError,
+)
+from functions.predict_api.errors import (
+    AuthenticationError,
+    BodyTooLargeError,
+    FieldError,
+    MalformedRequestError,
+    MediaTypeError,
+    NotFoundError,
+)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 INFERENCE_PROTOCOL_PATH = "/v2/"
 
 # The first row that the error is an instance of decides.
-STATUS_OF: tuple[tuple[type[errors.DigitsError], HTTPStatus], ...] = (
-    (errors.AuthenticationError, HTTPStatus.UNAUTHORIZED),
-    (errors.MalformedRequestError, HTTPStatus.BAD_REQUEST),
-    (errors.NotFoundError, HTTPStatus.NOT_FOUND),
-    (errors.BodyTooLargeError, HTTPStatus.CONTENT_TOO_LARGE),
-    (errors.MediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    (errors.RequestError, HTTPStatus.UNPROCESSABLE_CONTENT),
-    (errors.UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
-    (errors.ConfigurationError, HTTPStatus.SERVICE_UNAVAILABLE),
+STATUS_OF: tuple[tuple[type[DigitsError], HTTPStatus], ...] = (
+    (AuthenticationError, HTTPStatus.UNAUTHORIZED),
+    (MalformedRequestError, HTTPStatus.BAD_REQUEST),
+    (NotFoundError, HTTPStatus.NOT_FOUND),
+    (BodyTooLargeError, HTTPStatus.CONTENT_TOO_LARGE),
+    (MediaTypeError, HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    (InputError, HTTPStatus.UNPROCESSABLE_CONTENT),
+    (UnavailableError, HTTPStatus.SERVICE_UNAVAILABLE),
+    (ConfigurationError, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 _MEANING = {
@@ -63,17 +79,17 @@ def document(status: HTTPStatus, detail: str, request_id: str, **members: object
     }
 
 
-def describe(error: errors.DigitsError, request_id: str) -> dict[str, object]:
+def describe(error: DigitsError, request_id: str) -> dict[str, object]:
     """Return the problem document of an error of the project's own tree."""
     status = _status_of(error)
     detail = str(error)
-    if isinstance(error, errors.StoreError | errors.CorruptModelError):
+    if isinstance(error, StoreError | CorruptModelError):
         # What went wrong inside is logged; outside it is only said that it is not the caller's fault.
         detail = "the model or the tokens cannot be read at the moment"
     problem = document(status, detail, request_id)
-    if isinstance(error, errors.FieldError):
+    if isinstance(error, FieldError):
         problem["errors"] = [{"pointer": error.pointer, "detail": detail}]
-    if isinstance(error, errors.UnreadableDigitError):
+    if isinstance(error, UnreadableDigitError):
         problem["type"] = f"urn:lambda-digits:{error.verdict.replace('_', '-')}"
         problem["verdict"] = error.verdict
         if error.boxes:
@@ -90,7 +106,7 @@ def response(problem: dict[str, object], headers: dict[str, str] | None = None) 
 
 async def answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer an error of the project's own tree."""
-    assert isinstance(error, errors.DigitsError)
+    assert isinstance(error, DigitsError)
     status = _status_of(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         raise error
@@ -124,7 +140,7 @@ async def answer_validation_error(request: Request, error: Exception) -> JSONRes
     return response(document(HTTPStatus.UNPROCESSABLE_CONTENT, detail, request.state.request_id))
 
 
-def _status_of(error: errors.DigitsError) -> HTTPStatus:
+def _status_of(error: DigitsError) -> HTTPStatus:
     """Return the status of an error; one that is not in the table is our own fault."""
     return next((status for kind, status in STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
 

@@ -8,12 +8,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from digits.errors import RequestError
-from digits.layout import MODEL_FILE
+from digits.errors import InputError
+from digits.model.identity import MODEL_FILE
+from digits.reading import Prepared
 from functions.predict_api import problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
 from functions.predict_api.payloads import Body, Payload, envelope_token, read_body, read_payload
-from functions.predict_api.prediction import Prepared, load, predict, prepare, prepare_each
+from functions.predict_api.prediction import load, predict, prepare, prepare_each
 from functions.predict_api.schemas import (
     PREDICT_BODY,
     Health,
@@ -127,7 +128,7 @@ def _answer(
     predictions = iter(predict(good, loaded, request_id, explain, timing))
     answers = [
         Problem.model_validate(problems.describe(outcome, request_id))
-        if isinstance(outcome, RequestError)
+        if isinstance(outcome, InputError)
         else next(predictions)
         for outcome in outcomes
     ]

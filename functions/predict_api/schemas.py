@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from digits.canonical import SIDE
+from digits.pictures.canonical import SIDE
 from functions.predict_api.payloads import IMAGE_TYPES, MAX_INSTANCES, MULTIPART_TYPE
 
 

@@ -10,12 +10,13 @@ from functools import partial
 
 from fastapi import Request
 
-from digits.errors import AuthenticationError, DigitsError, NoModelError, NoTokensError
-from digits.layout import CURRENT_KEY, MANIFEST_FILE, object_key
-from digits.proof import LoadedModel, load_current, load_version
-from digits.store import CachedObject, ObjectReader, read
-from digits.tokens import KEY as TOKENS_KEY
-from digits.tokens import TokenSet
+from digits.errors import DigitsError, NoModelError, NoTokensError
+from digits.model.proof import LoadedModel
+from digits.registry.layout import POINTER_KEY, TOKENS_KEY, manifest_key
+from digits.registry.pointer import load_live, load_version
+from digits.registry.store import CachedObject, ObjectReader, read
+from digits.registry.tokens import TokenSet
+from functions.predict_api.errors import AuthenticationError
 
 
 class Service:
@@ -36,8 +37,8 @@ class Service:
         bytes_of = partial(read, reader)
         self._model: CachedObject[LoadedModel] = CachedObject(
             reader,
-            object_key(model_version, MANIFEST_FILE) if model_version else CURRENT_KEY,
-            parse=partial(load_version, bytes_of, model_version) if model_version else partial(load_current, bytes_of),
+            manifest_key(model_version) if model_version else POINTER_KEY,
+            parse=partial(load_version, bytes_of, model_version) if model_version else partial(load_live, bytes_of),
             missing=partial(_no_model, model_version),
             ttl_seconds=ttl_seconds,
             keep_when_missing=True,

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from digits.errors import ConfigurationError
-from digits.layout import is_version
+from digits.model.identity import is_version
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 from pydantic_core import from_json
 
-from digits.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
+from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
 from functions.predict_api.inference_schemas import (
     InferenceRequest,
     InputTensor,

@@ -13,8 +13,8 @@ from typing import Any
 
 import boto3
 
-from digits.bucket import Bucket
-from digits.decisions import Decision
+from digits.registry.bucket import Bucket
+from digits.registry.decisions import Decision
 from functions.retrain.lease import LeaseTakenError, held
 from functions.retrain.settings import Settings
 

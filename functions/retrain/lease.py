@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 
 from pydantic import AwareDatetime, BaseModel, ValidationError
 
-from digits.bucket import Bucket
 from digits.errors import ConflictError, ObjectNotFoundError, StoreError
+from digits.registry.bucket import Bucket
+from digits.registry.layout import LEASE_KEY
 
-LEASE_KEY = "locks/retrain.json"
 # Longer than any invocation may last: a lease that runs out later was written by a clock that is wrong.
 LONGEST = timedelta(minutes=20)
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from digits import decisions
-from digits.bucket import Bucket
-from digits.decisions import Decision
 from digits.errors import ConflictError, CorruptModelError, OperationError
-from digits.registry import Registry
+from digits.registry import decisions
+from digits.registry.bucket import Bucket
+from digits.registry.decisions import Decision
+from digits.registry.versions import Registry
 from training import dataset, job, promotion
 from training.artifacts import FIELD_FOLDER, read_folder
 from training.dataset import Dataset
@@ -112,7 +112,7 @@ def _settled(bucket: Bucket, version: str) -> bool:
     A process may have been killed between a decision to promote and the promotion; where something else has gone
     live since then, that stands.
     """
-    pointer = Registry(bucket).standing().pointer
+    pointer = Registry(bucket).live_state().pointer
     if pointer and version in (pointer.version, pointer.previous):
         return True
     decided = decisions.recorded(bucket, version)

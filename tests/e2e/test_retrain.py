@@ -14,11 +14,11 @@ from typing import Any
 import httpx
 import pytest
 
-from digits import tokens
-from digits.bucket import Bucket
-from digits.manifest import Manifest
-from digits.registry import Registry
-from digits.store import S3Reader
+from digits.model.manifest import Manifest
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
+from digits.registry.store import S3Reader
+from digits.registry.versions import Registry
 from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
 from local import lambda_invoke

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from digits.bucket import Bucket
-from digits.store import S3Reader
+from digits.registry.bucket import Bucket
+from digits.registry.store import S3Reader
 from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
 from local.emulator import free_port

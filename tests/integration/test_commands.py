@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 import digits.__main__ as digits_command
-from digits.bucket import Bucket
-from digits.layout import CURRENT_KEY, object_key
-from digits.manifest import Manifest
-from digits.registry import Registry
-from digits.tokens import KEY, TokenSet
+from digits.model.manifest import Manifest
+from digits.registry.bucket import Bucket
+from digits.registry.layout import POINTER_KEY, TOKENS_KEY, manifest_key
+from digits.registry.tokens import TokenSet
+from digits.registry.versions import Registry
 from tests import events
 from training import dataset, promotion, robustness
 from training.__main__ import main
@@ -134,14 +134,14 @@ def test_what_cannot_be_read_is_not_replaced_without_force(
     at_home: None, published: Bucket, version: Version, second_version: Version, capsys: Output
 ) -> None:
     newer = json.loads(version[0].to_json()) | {"schema_version": 99}
-    key = object_key(version[0].version, "manifest.json")
+    key = manifest_key(version[0].version)
     published.replace(key, json.dumps(newer).encode(), published.get(key).etag)
     Registry(published).publish(*second_version)
     assert main(["promote", second_version[0].version]) == 1
     assert "failed: live models that can be scored: 0, wanted at least 1" in capsys.readouterr().out
-    assert Registry(published).standing().version == version[0].version
-    pointer = published.get(CURRENT_KEY)
-    published.replace(CURRENT_KEY, b"{", pointer.etag)
+    assert Registry(published).live_state().version == version[0].version
+    pointer = published.get(POINTER_KEY)
+    published.replace(POINTER_KEY, b"{", pointer.etag)
     assert main(["promote", second_version[0].version]) == 1
     assert main(["models"]) == 0
     shown = capsys.readouterr().out
@@ -182,11 +182,11 @@ def test_training_on_the_embedded_digits_is_better_than_96_percent(version: Vers
 def test_tokens_are_issued_listed_and_revoked(bucket: Bucket, capsys: Output) -> None:
     assert digits_command.main(["token", "web"]) == 0
     token = capsys.readouterr().out.strip()
-    assert TokenSet.from_json(bucket.get(KEY).data).name_of(token) == "web"
+    assert TokenSet.from_json(bucket.get(TOKENS_KEY).data).name_of(token) == "web"
     assert digits_command.main(["tokens"]) == 0
     assert capsys.readouterr().out.startswith("web  since 20")
     assert digits_command.main(["revoke", "web"]) == 0
-    assert json.loads(bucket.get(KEY).data) == {}
+    assert json.loads(bucket.get(TOKENS_KEY).data) == {}
 
 
 # How they fail

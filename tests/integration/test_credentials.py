@@ -10,10 +10,10 @@ from typing import Any, ClassVar
 
 import pytest
 
-from digits import store as store_module
-from digits.bucket import Bucket
 from digits.errors import ConfigurationError, StoreError
-from digits.store import S3Reader
+from digits.registry import store as store_module
+from digits.registry.bucket import Bucket
+from digits.registry.store import S3Reader
 from local.store import EmbeddedStore
 
 

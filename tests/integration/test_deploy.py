@@ -8,10 +8,11 @@ from pathlib import Path
 import boto3
 import pytest
 
-from digits import tokens
-from digits.bucket import Bucket
 from digits.errors import ConfigurationError
-from digits.registry import Registry
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
+from digits.registry.layout import TOKENS_KEY
+from digits.registry.versions import Registry
 from local import deploy
 from local.store import EmbeddedStore
 from training.__main__ import main as training_command
@@ -56,7 +57,7 @@ def test_a_fresh_stack_gets_a_model_and_a_token_once(
     assert Registry(bucket).load().manifest.version == trained.name
     assert "https://api.example" in printed
     token = next(line.split()[1] for line in printed.splitlines() if line.startswith("token "))
-    assert tokens.TokenSet.from_json(bucket.get(tokens.KEY).data).name_of(token) == "first"
+    assert tokens.TokenSet.from_json(bucket.get(TOKENS_KEY).data).name_of(token) == "first"
 
     deploy.finish(stack)
     assert ran == ["train", "publish"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.images import decode
+from digits.pictures.images import decode
 from local.lambda_invoke import EVENT_TOKEN
 from tests import doors, events
 from tests.conftest import Handler, end_container

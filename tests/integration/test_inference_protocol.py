@@ -17,11 +17,12 @@ from PIL import Image
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
-from digits import proof, tokens
-from digits.bucket import Bucket
-from digits.manifest import Manifest
-from digits.registry import Registry
-from digits.store import S3Reader
+from digits.model import proof
+from digits.model.manifest import Manifest
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
+from digits.registry.store import S3Reader
+from digits.registry.versions import Registry
 from functions.predict_api.app import create_app
 from functions.predict_api.payloads import MAX_BODY_BYTES
 from functions.predict_api.settings import Settings

@@ -11,14 +11,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from digits import decisions, retention
-from digits.bucket import Bucket
-from digits.decisions import Decision
 from digits.errors import ConflictError, CorruptModelError, NoModelError, OperationError, UnknownVersionError
-from digits.layout import CURRENT_KEY, object_key
-from digits.manifest import Manifest
-from digits.registry import Registry
-from digits.retention import prune
+from digits.model.manifest import Manifest
+from digits.registry import decisions, retention
+from digits.registry.bucket import Bucket
+from digits.registry.decisions import Decision
+from digits.registry.layout import POINTER_KEY, manifest_key, object_key
+from digits.registry.retention import prune
+from digits.registry.versions import Registry
 from tests.integration.test_registry import another
 
 type Version = tuple[Manifest, dict[str, bytes]]
@@ -53,16 +53,16 @@ def test_of_two_promotions_exactly_one_wins_and_the_other_is_told_which_version_
 
         def promote(name: str, barrier: threading.Barrier = barrier) -> str:
             registry = Registry(bucket)
-            standing = registry.standing()
+            live = registry.live_state()
             barrier.wait()
             try:
-                return f"won {registry.promote(name, standing).version}"
+                return f"won {registry.promote(name, live).version}"
             except ConflictError as error:
                 return f"lost {error}"
 
         with ThreadPoolExecutor(2) as threads:
             outcomes = sorted(threads.map(promote, names))
-        winner = Registry(bucket).standing().version
+        winner = Registry(bucket).live_state().version
         assert winner in names
         assert outcomes[1] == f"won {winner}", (round_, outcomes)
         assert outcomes[0].startswith("lost")
@@ -78,8 +78,8 @@ def test_rollback_goes_to_the_version_before_and_records_it(bucket: Bucket, vers
         registry.publish(*each)
         registry.promote(each[0].version)
     assert registry.rollback(dry_run=True) == version[0].version
-    assert registry.standing().version == newer[0].version
-    assert registry.rollback(reason="reads sevens as ones") == version[0].version == registry.standing().version
+    assert registry.live_state().version == newer[0].version
+    assert registry.rollback(reason="reads sevens as ones") == version[0].version == registry.live_state().version
     (taken_back,) = decisions.recorded(bucket, newer[0].version)
     assert (taken_back.outcome, taken_back.champion) == ("take back", version[0].version)
     assert taken_back.reason == "reads sevens as ones"
@@ -92,7 +92,7 @@ def test_rollback_can_name_a_version(bucket: Bucket, version: Version) -> None:
         registry.publish(*each)
         registry.promote(each[0].version)
         decisions.record(bucket, each[0].version, PROMOTE)
-    assert registry.rollback(version[0].version) == version[0].version == registry.standing().version
+    assert registry.rollback(version[0].version) == version[0].version == registry.live_state().version
     with pytest.raises(UnknownVersionError, match="no model '20200101T000000Z-00000000'"):
         registry.rollback("20200101T000000Z-00000000")
 
@@ -119,7 +119,7 @@ def test_rollback_is_no_way_round_the_test(bucket: Bucket, version: Version, dec
         decisions.record(bucket, newer[0].version, PROMOTE.model_copy(update={"outcome": outcome}))
     with pytest.raises(OperationError, match="was never live"):
         registry.rollback(newer[0].version)
-    assert registry.standing().version == version[0].version
+    assert registry.live_state().version == version[0].version
 
 
 def test_rollback_gets_over_a_pointer_that_cannot_be_read(bucket: Bucket, version: Version) -> None:
@@ -127,10 +127,10 @@ def test_rollback_gets_over_a_pointer_that_cannot_be_read(bucket: Bucket, versio
     registry.publish(*version)
     registry.promote(version[0].version)
     decisions.record(bucket, version[0].version, PROMOTE)
-    bucket.replace(CURRENT_KEY, b"{", bucket.get(CURRENT_KEY).etag)
+    bucket.replace(POINTER_KEY, b"{", bucket.get(POINTER_KEY).etag)
     with pytest.raises(OperationError, match="nothing is live"):
         registry.rollback()
-    assert registry.rollback(version[0].version) == version[0].version == registry.standing().version
+    assert registry.rollback(version[0].version) == version[0].version == registry.live_state().version
 
 
 # Answers that get lost, and races with a prune
@@ -156,7 +156,7 @@ def test_a_write_whose_answer_got_lost_is_no_lost_race(bucket: Bucket, slim: Ver
 
     lossy = Bucket(bucket.name, Client(bucket._client, put_twice))  # type: ignore[arg-type]
     Registry(lossy).publish(*slim)
-    assert Registry(lossy).promote(slim[0].version) == Registry(bucket).standing().pointer
+    assert Registry(lossy).promote(slim[0].version) == Registry(bucket).live_state().pointer
     for _ in range(2):
         decisions.record(lossy, slim[0].version, PROMOTE.model_copy(update={"decided_at": datetime.now(UTC)}))
     assert len(decisions.recorded(bucket, slim[0].version)) == 2
@@ -166,7 +166,7 @@ def test_a_write_whose_answer_got_lost_is_no_lost_race(bucket: Bucket, slim: Ver
 def test_a_write_that_the_store_cannot_decide_on_yet_is_tried_again(
     bucket: Bucket, slim: Version, undecided: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("digits.bucket.time.sleep", lambda _: None)
+    monkeypatch.setattr("digits.registry.bucket.time.sleep", lambda _: None)
     answers = iter([409] * undecided)
 
     def put_later(client: Any, **arguments: Any) -> Any:
@@ -193,13 +193,13 @@ def test_a_version_that_is_pruned_while_it_is_promoted_does_not_go_live(
         Registry(bucket).promote(older[0].version)
 
     def pruned_first(client: Any, **arguments: Any) -> Any:
-        bucket.delete(object_key(slim[0].version, "manifest.json"))
+        bucket.delete(manifest_key(slim[0].version))
         return client.put_object(**arguments)
 
     racing = Bucket(bucket.name, Client(bucket._client, pruned_first))  # type: ignore[arg-type]
     with pytest.raises(ConflictError, match="was deleted while it was promoted"):
         Registry(racing).promote(slim[0].version)
-    assert Registry(bucket).standing().version == (older[0].version if before else None)
+    assert Registry(bucket).live_state().version == (older[0].version if before else None)
     with pytest.raises(UnknownVersionError):
         retention.pin(racing, slim[0].version)
 
@@ -299,7 +299,7 @@ def test_nothing_is_pruned_before_anything_is_live(bucket: Bucket, slim: Version
 
 
 def test_nothing_is_pruned_where_nobody_knows_what_is_live(bucket: Bucket, many: list[str]) -> None:
-    bucket.replace(CURRENT_KEY, b"{", bucket.get(CURRENT_KEY).etag)
+    bucket.replace(POINTER_KEY, b"{", bucket.get(POINTER_KEY).etag)
     with pytest.raises(CorruptModelError, match="cannot be read"):
         list(prune(bucket, keep=0))
     assert Registry(bucket).versions() == many
@@ -398,10 +398,10 @@ def test_rollback_and_prune_can_be_killed_at_any_step(bucket: Bucket, many: list
     registry = Registry(bucket)
     for _ in lives(bucket, lambda dying: Registry(dying).rollback()):
         assert_whole(bucket, {many[1], many[2]})
-        if registry.standing().version == many[1]:
+        if registry.live_state().version == many[1]:
             assert decisions.recorded(bucket, many[2])[-1].outcome == "take back"
             registry.promote(many[2])
-    live = registry.standing().version
+    live = registry.live_state().version
     assert live == many[1]
     for _ in lives(bucket, lambda dying: list(prune(dying, keep=0))):
         assert_whole(bucket, {live})

@@ -18,13 +18,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import layout, proof, tokens
-from digits.bucket import Bucket
 from digits.errors import NoModelError
-from digits.images import decode
-from digits.manifest import Manifest
-from digits.registry import Registry
-from digits.store import S3Reader
+from digits.model import proof
+from digits.model.manifest import Manifest
+from digits.pictures.images import decode
+from digits.registry import layout, tokens
+from digits.registry.bucket import Bucket
+from digits.registry.store import S3Reader
+from digits.registry.versions import Registry
 from functions.predict_api.payloads import IMAGE_TYPES, MAX_BODY_BYTES, MAX_INSTANCES, MULTIPART_TYPE
 from functions.predict_api.service import Service
 from local.lambda_invoke import EVENT_TOKEN

@@ -17,14 +17,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import store as digits_store
-from digits.bucket import Bucket
 from digits.errors import DigitsError, NoModelError, StoreError
-from digits.layout import CURRENT_KEY, object_key, sha256
-from digits.manifest import Manifest, Pointer
-from digits.proof import prove
-from digits.registry import Registry
-from digits.store import S3Reader
+from digits.model.identity import sha256
+from digits.model.manifest import Manifest
+from digits.model.proof import prove
+from digits.registry import store as digits_store
+from digits.registry.bucket import Bucket
+from digits.registry.layout import POINTER_KEY, manifest_key, object_key
+from digits.registry.pointer import Pointer
+from digits.registry.store import S3Reader
+from digits.registry.versions import Registry
 from functions.predict_api import handler as predict_api
 from functions.predict_api.app import create_app
 from functions.predict_api.service import Service
@@ -53,11 +55,11 @@ def warm(published: Bucket, store: EmbeddedStore) -> Service:
 
 def point_at(bucket: Bucket, version: str, manifest_sha256: str | None = None) -> None:
     """Swap the pointer without a look at what it points at."""
-    stored = bucket.get(CURRENT_KEY)
+    stored = bucket.get(POINTER_KEY)
     if manifest_sha256 is None:
-        manifest_sha256 = sha256(bucket.get(object_key(version, "manifest.json")).data)
+        manifest_sha256 = sha256(bucket.get(manifest_key(version)).data)
     pointer = Pointer(version=version, manifest_sha256=manifest_sha256, previous=None, promoted_at=datetime.now(UTC))
-    bucket.replace(CURRENT_KEY, pointer.to_json(), stored.etag)
+    bucket.replace(POINTER_KEY, pointer.to_json(), stored.etag)
 
 
 # News
@@ -129,7 +131,7 @@ def damaged_model(bucket: Bucket, later: Version, change: Callable[[bytes], byte
         name = f"{manifest.version[:-8]}{record.sha256[:8]}"
         manifest = manifest.model_copy(update={"version": name, "files": {"model.tflite": record}})
     bucket.create(object_key(manifest.version, "model.tflite"), model)
-    bucket.create(object_key(manifest.version, "manifest.json"), manifest.to_json())
+    bucket.create(manifest_key(manifest.version), manifest.to_json())
     point_at(bucket, manifest.version)
 
 
@@ -138,7 +140,7 @@ def changed_manifest(bucket: Bucket, later: Version, change: Callable[[dict[str,
     document = json.loads(manifest.to_json())
     change(document)
     bucket.create(object_key(manifest.version, "model.tflite"), files["model.tflite"])
-    bucket.create(object_key(manifest.version, "manifest.json"), json.dumps(document).encode())
+    bucket.create(manifest_key(manifest.version), json.dumps(document).encode())
     point_at(bucket, manifest.version)
 
 
@@ -148,7 +150,7 @@ def swapped_manifest(bucket: Bucket, later: Version) -> None:
 
 
 def unreadable_pointer(bucket: Bucket, _: Version) -> None:
-    bucket.replace(CURRENT_KEY, b"\x00{", bucket.get(CURRENT_KEY).etag)
+    bucket.replace(POINTER_KEY, b"\x00{", bucket.get(POINTER_KEY).etag)
 
 
 def garbage(model: bytes) -> bytes:
@@ -180,7 +182,7 @@ WRONG: dict[str, tuple[Callable[[Bucket, Version], None], str]] = {
     ),
     "no JSON": (unreadable_pointer, "pointer"),
     "version that is gone": (lambda b, v: point_at(b, v[0].version, "0" * 64), "missing"),
-    "pointer that is gone": (lambda b, _: b.delete(CURRENT_KEY), "no model"),
+    "pointer that is gone": (lambda b, _: b.delete(POINTER_KEY), "no model"),
     "manifest swapped after the promotion": (swapped_manifest, "not the one that was promoted"),
 }
 
@@ -211,10 +213,10 @@ def test_a_cold_container_says_that_the_service_cannot_answer(
 
 def test_what_is_mended_is_taken_up(warm: Service, published: Bucket, version: Version) -> None:
     later = another(version)
-    point = published.get(CURRENT_KEY).data
+    point = published.get(POINTER_KEY).data
     WRONG["truncated model"][0](published, later)
     warm.model()
-    published.replace(CURRENT_KEY, point, published.get(CURRENT_KEY).etag)
+    published.replace(POINTER_KEY, point, published.get(POINTER_KEY).etag)
     assert warm.model().manifest == version[0]
     assert warm.refresh_failures == 0
 

@@ -7,8 +7,6 @@ from datetime import UTC, datetime
 
 import pytest
 
-from digits import tokens
-from digits.bucket import Bucket
 from digits.errors import (
     ConfigurationError,
     ConflictError,
@@ -17,10 +15,14 @@ from digits.errors import (
     OperationError,
     UnknownVersionError,
 )
-from digits.layout import CURRENT_KEY, new_version, object_key
-from digits.manifest import Manifest, Pointer
-from digits.proof import prove
-from digits.registry import Registry
+from digits.model.identity import new_version
+from digits.model.manifest import Manifest
+from digits.model.proof import prove
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
+from digits.registry.layout import POINTER_KEY, TOKENS_KEY, manifest_key, object_key
+from digits.registry.pointer import Pointer
+from digits.registry.versions import Registry
 
 type Version = tuple[Manifest, dict[str, bytes]]
 
@@ -45,7 +47,7 @@ def test_a_published_version_holds_its_files_and_last_its_manifest(bucket: Bucke
     assert set(bucket.keys("models/")) == {object_key(manifest.version, name) for name in names}
     assert Registry(bucket).versions() == [manifest.version]
     assert Registry(bucket).manifest(manifest.version) == manifest
-    assert Registry(bucket).current() is None
+    assert Registry(bucket).live() is None
 
 
 def test_publishing_the_same_again_changes_nothing(bucket: Bucket, version: Version) -> None:
@@ -77,14 +79,14 @@ def test_the_pointer_names_the_version_its_digest_and_the_one_before(bucket: Buc
     registry.promote(version[0].version)
     pointer = registry.promote(newer[0].version)
     assert (pointer.version, pointer.previous) == (newer[0].version, version[0].version)
-    assert registry.current() == pointer == Pointer.from_json(bucket.get(CURRENT_KEY).data)
+    assert registry.live() == pointer == Pointer.from_json(bucket.get(POINTER_KEY).data)
     assert registry.load().manifest == newer[0]
 
 
 def test_promoting_what_is_current_changes_nothing(published: Bucket, version: Version) -> None:
-    before = published.get(CURRENT_KEY)
+    before = published.get(POINTER_KEY)
     Registry(published).promote(version[0].version)
-    assert published.get(CURRENT_KEY) == before
+    assert published.get(POINTER_KEY) == before
 
 
 def test_an_unknown_version_cannot_be_promoted(bucket: Bucket) -> None:
@@ -132,9 +134,9 @@ def test_a_model_is_not_served_unproved(version: Version) -> None:
 
 
 def test_a_pointer_that_cannot_be_read_is_told_and_can_be_replaced(published: Bucket, version: Version) -> None:
-    published.replace(CURRENT_KEY, b"{", published.get(CURRENT_KEY).etag)
+    published.replace(POINTER_KEY, b"{", published.get(POINTER_KEY).etag)
     with pytest.raises(CorruptModelError, match="promote a version to replace it"):
-        Registry(published).current()
+        Registry(published).live()
     Registry(published).promote(version[0].version)
     assert Registry(published).load().manifest == version[0]
 
@@ -145,14 +147,14 @@ def test_a_version_whose_model_is_damaged_is_not_promoted(bucket: Bucket, versio
     bucket.replace(key, b"damaged", bucket.get(key).etag)
     with pytest.raises(CorruptModelError, match="digest"):
         Registry(bucket).promote(version[0].version)
-    assert Registry(bucket).current() is None
+    assert Registry(bucket).live() is None
 
 
 def test_a_manifest_under_another_versions_name_is_refused(bucket: Bucket, version: Version) -> None:
     manifest, files = version
     other = another(version)[0].version
     bucket.create(object_key(other, "model.tflite"), files["model.tflite"])
-    bucket.create(object_key(other, "manifest.json"), manifest.to_json())
+    bucket.create(manifest_key(other), manifest.to_json())
     with pytest.raises(CorruptModelError, match=f"says that it is {manifest.version}"):
         Registry(bucket).promote(other)
 
@@ -160,8 +162,8 @@ def test_a_manifest_under_another_versions_name_is_refused(bucket: Bucket, versi
 def test_tokens_are_kept_as_digests_only(bucket: Bucket) -> None:
     token = tokens.issue(bucket, "web")
     assert len(token) >= 43
-    assert token.encode() not in bucket.get(tokens.KEY).data
-    assert tokens.TokenSet.from_json(bucket.get(tokens.KEY).data).name_of(token) == "web"
+    assert token.encode() not in bucket.get(TOKENS_KEY).data
+    assert tokens.TokenSet.from_json(bucket.get(TOKENS_KEY).data).name_of(token) == "web"
     assert tokens.names(bucket).keys() == {"web"}
 
 

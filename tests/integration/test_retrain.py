@@ -20,17 +20,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits import decisions
-from digits.bucket import Bucket
-from digits.decisions import Decision
 from digits.errors import DataError, OperationError, UnknownRecipeError
-from digits.layout import CURRENT_KEY, decisions_key
-from digits.manifest import Manifest
-from digits.registry import Registry
+from digits.model.manifest import Manifest
+from digits.registry import decisions
+from digits.registry.bucket import Bucket
+from digits.registry.decisions import Decision
+from digits.registry.layout import LEASE_KEY, MNIST_KEY, POINTER_KEY, decisions_key
+from digits.registry.versions import Registry
 from functions.retrain import handler as retrain_handler
 from functions.retrain import retraining
 from functions.retrain.handler import handler
-from functions.retrain.lease import LEASE_KEY, Lease, LeaseTakenError, held
+from functions.retrain.lease import Lease, LeaseTakenError, held
 from local.store import EmbeddedStore
 from tests import events
 from training import dataset, job, promotion
@@ -134,7 +134,7 @@ def test_the_first_run_puts_mnist_into_the_bucket(
     np.savez(path, **dict(zip(dataset._PARTS, arrays, strict=True)))  # type: ignore[arg-type]
     assert dataset.seed(bucket, {"DIGITS_MNIST": str(path)}) == str(path)
     assert checked == [str(path)]
-    kept = dataset._read_npz(bucket.get(dataset.BUCKET_KEY).data, "bucket")
+    kept = dataset._read_npz(bucket.get(MNIST_KEY).data, "bucket")
     assert all((ours == theirs).all() for ours, theirs in zip(arrays, kept, strict=True))
     assert dataset.seed(bucket, {"DIGITS_MNIST": str(path)}) is None
 
@@ -242,7 +242,7 @@ def test_a_run_that_was_killed_before_it_promoted_is_finished_without_training_a
     bucket: Bucket, trainings: list[float], trained: Path, killed_after: str
 ) -> None:
     invoke()
-    bucket.delete(CURRENT_KEY)
+    bucket.delete(POINTER_KEY)
     if killed_after == "publishing":
         bucket.delete(decisions_key(trained.name))
     assert invoke()["outcome"] == "promote"
@@ -258,7 +258,7 @@ def test_what_was_taken_back_is_not_promoted_again(
     assert invoke()["outcome"] == "promote"
     Registry(bucket).rollback()
     assert invoke()["outcome"] == "unchanged"
-    assert Registry(bucket).standing().version == second_version[0].version
+    assert Registry(bucket).live_state().version == second_version[0].version
 
 
 def test_a_live_model_that_nobody_decided_on_is_left_alone(
@@ -277,10 +277,10 @@ def test_what_was_live_once_does_not_come_back_over_what_was_promoted_since(
     Registry(bucket).publish(*second_version)
     pointer = Registry(bucket).promote(second_version[0].version)
     # Two versions on, the first is neither the live one nor the one before it.
-    stored = bucket.get(CURRENT_KEY)
-    bucket.replace(CURRENT_KEY, pointer.model_copy(update={"previous": None}).to_json(), stored.etag)
+    stored = bucket.get(POINTER_KEY)
+    bucket.replace(POINTER_KEY, pointer.model_copy(update={"previous": None}).to_json(), stored.etag)
     assert invoke()["outcome"] == "unchanged"
-    assert Registry(bucket).standing().version == second_version[0].version
+    assert Registry(bucket).live_state().version == second_version[0].version
     assert len(trainings) == 1
 
 

@@ -18,10 +18,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.bucket import Bucket
-from digits.manifest import Manifest
-from digits.proof import prove
-from digits.registry import Registry
+from digits.model.manifest import Manifest
+from digits.model.proof import prove
+from digits.registry.bucket import Bucket
+from digits.registry.versions import Registry
 from local.stack import run_training
 from training.__main__ import main
 from training.artifacts import FIELD_FOLDER, REPORT_FOLDER, latest_folder, read_folder

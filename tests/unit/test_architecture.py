@@ -35,6 +35,8 @@ ALLOWED = {
     "local": {"local", "functions", "digits", "training"},
     "benchmarks": {"benchmarks", "local", "functions", "digits", "training", "keras", "tensorflow"},
 }
+# room of the shared package: the rooms that it builds on
+ROOMS: dict[str, set[str]] = {"pictures": set(), "model": {"pictures"}, "registry": {"pictures", "model"}}
 WATCHED = {*PACKAGES, "keras", "tensorflow", "mlxtend", "tests"}
 LOCKS = [ROOT / "requirements/dev.txt", ROOT / "requirements/train.txt", ROOT / "requirements/uv.txt"]
 RUNTIME_LOCK = ROOT / "layers/runtime/requirements.txt"
@@ -64,6 +66,23 @@ def test_what_answers_requests_knows_no_training() -> None:
     for path in PACKAGES["functions"].rglob("*.py"):
         names = {name.partition(".")[0] for name in imports(path)}
         assert "training" not in names or path.parent.name == "retrain", path
+
+
+def test_the_rooms_of_the_shared_package_build_on_each_other() -> None:
+    package = PACKAGES["digits"]
+    rooms = {path.parent.name for path in package.glob("*/__init__.py")}
+    assert rooms == ROOMS.keys()
+    for room, allowed in ROOMS.items():
+        for path in (package / room).rglob("*.py"):
+            used = {name.split(".")[1] for name in imports(path) if name.startswith("digits.")} & rooms
+            assert used <= {room, *allowed}, f"{path} imports {used - {room, *allowed}}"
+
+
+def test_no_module_but_the_layout_knows_a_key_of_the_bucket() -> None:
+    keys = re.compile(r"""f?["'](models|decisions|pins|auth|datasets|locks)/""")
+    for path in (path for folder in PACKAGES.values() for path in folder.rglob("*.py")):
+        if path.name != "layout.py":
+            assert not keys.search(path.read_text()), path
 
 
 def test_the_shared_package_knows_no_web_framework() -> None:

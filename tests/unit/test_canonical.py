@@ -11,11 +11,11 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.canonical import canonicalize, is_canonical
 from digits.errors import UnreadableDigitError
-from digits.images import decode
-from digits.manifest import Manifest
-from digits.proof import prove
+from digits.model.manifest import Manifest
+from digits.model.proof import prove
+from digits.pictures.canonical import canonicalize, is_canonical
+from digits.pictures.images import decode
 from tests import events
 from training.dataset import Part, load_subset
 from training.distortions import ROWS

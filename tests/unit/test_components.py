@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.components import Component, find_components, grouped
+from digits.pictures.components import Component, find_components, grouped
 
 
 def flood_fill(mask: NDArray[np.bool_]) -> list[frozenset[tuple[int, int]]]:

@@ -7,10 +7,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.classifier import Classifier
 from digits.errors import CorruptModelError, ParityError
-from digits.manifest import Manifest
-from digits.proof import prove
+from digits.model.classifier import Classifier
+from digits.model.manifest import Manifest
+from digits.model.proof import prove
 from training.dataset import load_subset
 from training.export import check_parity
 

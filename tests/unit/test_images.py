@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from digits.errors import ImageError
-from digits.images import FORMATS, decode
+from digits.pictures.images import FORMATS, decode
 from tests import events
 
 FUZZ_COUNT = 150
@@ -237,7 +237,7 @@ def test_what_claims_a_huge_size_takes_little_memory(tmp_path: Path) -> None:
 import resource, sys
 from pathlib import Path
 from digits.errors import ImageError
-from digits.images import decode
+from digits.pictures.images import decode
 peak = lambda: resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 before = peak()
 for path in Path(sys.argv[1]).iterdir():

@@ -12,8 +12,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.decisions import Check, Decision
-from digits.proof import LoadedModel
+from digits.model.proof import LoadedModel
+from digits.registry.decisions import Check, Decision
 from training import promotion
 from training.dataset import Part
 from training.distortions import ROWS

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.manifest import Manifest
+from digits.model.manifest import Manifest
 from training import figures, report
 from training.dataset import load_subset
 from training.export import Candidate

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.classifier import Classifier
-from digits.manifest import Manifest, RobustnessRow
+from digits.model.classifier import Classifier
+from digits.model.manifest import Manifest, RobustnessRow
 from training import robustness
 from training.dataset import load_subset
 from training.distortions import ROWS

@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 from digits.errors import CorruptModelError, NoModelError, ObjectNotFoundError, StoreError
-from digits.store import CachedObject, StoredObject
+from digits.registry.store import CachedObject, StoredObject
 
 
 class FakeReader:

@@ -12,8 +12,8 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
-from digits.manifest import Tensor
+from digits.model.contract import Tensor
+from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
 from functions.predict_api.inference_schemas import TensorMetadata
 from functions.predict_api.payloads import MAX_BODY_BYTES
 from functions.predict_api.tensors import (

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from digits.errors import NoTokensError
-from digits.tokens import TokenSet
+from digits.registry.tokens import TokenSet
 
 
 def token_file(**named: str) -> bytes:

@@ -7,9 +7,9 @@ import os
 import sys
 from collections.abc import Sequence
 
-from digits import tokens
-from digits.bucket import Bucket
 from digits.errors import DigitsError
+from digits.registry import tokens
+from digits.registry.bucket import Bucket
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

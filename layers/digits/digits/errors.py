@@ -1,15 +1,9 @@
-"""Every error that the project raises on purpose.
+"""Every error that the shared package and the training raise on purpose; those of HTTP are in `predict_api`.
 
     DigitsError
-    ├── RequestError                  the caller's fault; the message tells what would be right
-    │   ├── MalformedRequestError         not JSON, or nothing in it
-    │   ├── FieldError                    one field is wrong; carries a JSON pointer
-    │   ├── ImageError                    not an image, damaged, empty or too many pixels
-    │   │   └── UnreadableDigitError          an image without one readable digit; carries the verdict
-    │   ├── BodyTooLargeError
-    │   ├── MediaTypeError                a content type that is not served
-    │   ├── NotFoundError                 a model or version that is not here
-    │   └── AuthenticationError           no token, or one that is not valid
+    ├── InputError                    what was given cannot be read; the message tells what would be right
+    │   └── ImageError                    not an image, damaged, empty or too many pixels
+    │       └── UnreadableDigitError          an image without one readable digit; carries the verdict
     ├── UnavailableError              the service cannot answer now; trying again may help
     │   ├── StoreError                    the object store did not answer, or refused
     │   ├── NoModelError                  nothing has been published yet
@@ -37,27 +31,11 @@ class ObjectNotFoundError(Exception):
     """The store has no object under that key."""
 
 
-class RequestError(DigitsError):
-    """The request cannot be answered as it is."""
+class InputError(DigitsError):
+    """What was given cannot be read; the message tells what would be right."""
 
 
-class MalformedRequestError(RequestError):
-    """The body is not a request document."""
-
-
-class FieldError(RequestError):
-    """One field of the request document is wrong.
-
-    Attributes:
-        pointer: JSON pointer (RFC 6901) to the field.
-    """
-
-    def __init__(self, message: str, pointer: str) -> None:
-        super().__init__(message)
-        self.pointer = pointer
-
-
-class ImageError(RequestError):
+class ImageError(InputError):
     """The bytes cannot be used as an image."""
 
 
@@ -66,29 +44,13 @@ class UnreadableDigitError(ImageError):
 
     Attributes:
         verdict: `blank`, `no_contrast` or `several_digits`.
-        boxes: of several digits, left to right: left, top, width and height in pixels of the grey picture.
+        boxes: of several digits, left to right: left, top, width and height in pixels of the picture.
     """
 
-    def __init__(self, message: str, verdict: str, boxes: tuple[tuple[int, int, int, int], ...] = ()) -> None:
+    def __init__(self, message: str, verdict: str, boxes: tuple[tuple[int, ...], ...] = ()) -> None:
         super().__init__(message)
         self.verdict = verdict
         self.boxes = boxes
-
-
-class BodyTooLargeError(RequestError):
-    """The body is over the limit."""
-
-
-class MediaTypeError(RequestError):
-    """The body's content type is not one that the service reads."""
-
-
-class NotFoundError(RequestError):
-    """The request names a model or version that is not here."""
-
-
-class AuthenticationError(RequestError):
-    """The request carries no valid token."""
 
 
 class UnavailableError(DigitsError):

@@ -18,8 +18,8 @@ from typing import Protocol
 from obstore.exceptions import BaseError, NotModifiedError
 from obstore.store import S3Store
 
-from digits.credentials import container_credentials
 from digits.errors import ConfigurationError, DigitsError, ObjectNotFoundError, StoreError
+from digits.registry.credentials import container_credentials
 
 # A read is over after TIMEOUT, or twice that where the store fails first and hangs then. A re-check that
 # finds a new model reads three objects, in the one request that does it.

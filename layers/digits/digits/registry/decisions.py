@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Literal
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from digits.errors import ConflictError, CorruptModelError, ObjectNotFoundError
-from digits.layout import decisions_key
-from digits.manifest import Version, first_problem
+from digits.model.manifest import Version, first_problem
+from digits.registry.layout import decisions_key
 
 if TYPE_CHECKING:
-    from digits.bucket import Bucket
+    from digits.registry.bucket import Bucket
 
 Outcome = Literal["promote", "force", "refuse", "take back"]
 

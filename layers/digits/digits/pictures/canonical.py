@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from digits.components import Group, find_components, grouped
 from digits.errors import UnreadableDigitError
-from digits.ink import find_ink
-from digits.strokes import redraw, stroke_mask
+from digits.pictures.components import Group, find_components, grouped
+from digits.pictures.ink import find_ink
+from digits.pictures.strokes import redraw, stroke_mask
 
 type Pixels = NDArray[np.uint8]
 type Floats = NDArray[np.float32]

@@ -6,13 +6,11 @@ nothing that a reader would take for whole.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from digits.decisions import Decision, record, recorded
 from digits.errors import (
     ConflictError,
     CorruptModelError,
@@ -21,16 +19,19 @@ from digits.errors import (
     OperationError,
     UnknownVersionError,
 )
-from digits.layout import CURRENT_KEY, MANIFEST_FILE, MODEL_FILE, MODELS, is_version, object_key, sha256
-from digits.manifest import Manifest, Pointer
-from digits.proof import LoadedModel, load_current, load_version, prove
+from digits.model.identity import MODEL_FILE, sha256
+from digits.model.manifest import Manifest
+from digits.model.proof import LoadedModel, prove
+from digits.registry.decisions import Decision, record, recorded
+from digits.registry.layout import MODELS, POINTER_KEY, manifest_key, object_key, version_of
+from digits.registry.pointer import Pointer, load_live, load_version
 
 if TYPE_CHECKING:
-    from digits.bucket import Bucket
+    from digits.registry.bucket import Bucket
 
 
 @dataclass(frozen=True)
-class Standing:
+class LiveState:
     """What is live, as it was read: a promotion is made against it and fails where it has changed.
 
     Attributes:
@@ -69,9 +70,9 @@ class Registry:
         prove(manifest, files[MODEL_FILE])
         for name, data in files.items():
             self._create(object_key(manifest.version, name), data)
-        self._create(object_key(manifest.version, MANIFEST_FILE), manifest.to_json())
+        self._create(manifest_key(manifest.version), manifest.to_json())
 
-    def promote(self, version: str, over: Standing | None = None) -> Pointer:
+    def promote(self, version: str, over: LiveState | None = None) -> Pointer:
         """Point `models/current.json` at a published version.
 
         Args:
@@ -82,7 +83,7 @@ class Registry:
             CorruptModelError: its files fail their proofs.
             ConflictError: something else was promoted meanwhile; the message tells what stands.
         """
-        over = over or self.standing()
+        over = over or self.live_state()
         manifest_json = self._manifest_json(version)
         if over.pointer is not None and over.pointer.version == version:
             return over.pointer
@@ -92,11 +93,11 @@ class Registry:
             previous=over.version,
             promoted_at=datetime.now(UTC),
         )
-        load_current(self._read, pointer.to_json())  # what readers would not accept is not pointed at
+        load_live(self._read, pointer.to_json())  # what readers would not accept is not pointed at
         try:
             etag = self._point(pointer.to_json(), over.etag)
         except ConflictError as error:
-            stands = self.standing()
+            stands = self.live_state()
             if stands.pointer == pointer:  # it was written, the answer got lost, and the client asked again
                 return pointer
             raise ConflictError(
@@ -107,18 +108,18 @@ class Registry:
 
     def _point(self, pointer_json: bytes, etag: str | None) -> str:
         if etag is None:
-            return self._bucket.create(CURRENT_KEY, pointer_json)
-        return self._bucket.replace(CURRENT_KEY, pointer_json, etag)
+            return self._bucket.create(POINTER_KEY, pointer_json)
+        return self._bucket.replace(POINTER_KEY, pointer_json, etag)
 
-    def _still_there(self, version: str, over: Standing, etag: str) -> None:
+    def _still_there(self, version: str, over: LiveState, etag: str) -> None:
         """Go back to what stood before where a version was pruned while it was promoted."""
         try:
             self._manifest_json(version)
         except UnknownVersionError as error:
             if over.pointer is None:
-                self._bucket.delete(CURRENT_KEY)
+                self._bucket.delete(POINTER_KEY)
             else:
-                self._bucket.replace(CURRENT_KEY, over.pointer.to_json(), etag)
+                self._bucket.replace(POINTER_KEY, over.pointer.to_json(), etag)
             raise ConflictError(f"{version} was deleted while it was promoted, and {over.version} stands") from error
 
     def rollback(self, version: str | None = None, reason: str | None = None, dry_run: bool = False) -> str:
@@ -136,52 +137,52 @@ class Registry:
             OperationError: nothing is live, nothing was before it, or that was taken back or never promoted itself.
             UnknownVersionError, CorruptModelError, ConflictError: as in `promote`.
         """
-        standing = self.standing()
-        if standing.etag is None or not (standing.pointer or version):
+        live = self.live_state()
+        if live.etag is None or not (live.pointer or version):
             raise OperationError("nothing is live that could be taken back: promote a version")
-        target = version or (standing.pointer.previous if standing.pointer else None)
-        if target is None or target == standing.version:
-            raise OperationError(f"there is nothing to go back to from {standing.version}")
+        target = version or (live.pointer.previous if live.pointer else None)
+        if target is None or target == live.version:
+            raise OperationError(f"there is nothing to go back to from {live.version}")
         self.load(target)
-        self._check_was_live(target, standing, named=version is not None)
+        self._check_was_live(target, live, named=version is not None)
         if dry_run:
             return target
-        if standing.version:
+        if live.version:
             # First, so that a process that is killed leaves nothing live that the record does not explain.
             taken_back = Decision(outcome="take back", decided_at=datetime.now(UTC), champion=target, reason=reason)
-            record(self._bucket, standing.version, taken_back)
-        self.promote(target, standing)
+            record(self._bucket, live.version, taken_back)
+        self.promote(target, live)
         return target
 
-    def _check_was_live(self, version: str, standing: Standing, named: bool) -> None:
+    def _check_was_live(self, version: str, live: LiveState, named: bool) -> None:
         outcomes = [decision.outcome for decision in recorded(self._bucket, version)]
         if outcomes[-1:] == ["take back"] and not named:
             raise OperationError(f"{version} was taken back itself: name the version to go back to")
-        before = standing.pointer.previous if standing.pointer else None
+        before = live.pointer.previous if live.pointer else None
         if version != before and not {"promote", "force"} & set(outcomes):
             raise OperationError(f"{version} was never live: promote it, so that it is tested")
 
-    def standing(self) -> Standing:
+    def live_state(self) -> LiveState:
         """Return what is live; a pointer that cannot be read counts as none, and can be replaced."""
         try:
-            stored = self._bucket.get(CURRENT_KEY)
+            stored = self._bucket.get(POINTER_KEY)
         except ObjectNotFoundError:
-            return Standing(None, None)
+            return LiveState(None, None)
         try:
-            return Standing(Pointer.from_json(stored.data), stored.etag)
+            return LiveState(Pointer.from_json(stored.data), stored.etag)
         except CorruptModelError:
-            return Standing(None, stored.etag)
+            return LiveState(None, stored.etag)
 
-    def current(self) -> Pointer | None:
+    def live(self) -> Pointer | None:
         """Return the pointer, or None before the first promotion.
 
         Raises:
             CorruptModelError: there is one that cannot be read.
         """
-        standing = self.standing()
-        if standing.etag is not None and standing.pointer is None:
-            raise CorruptModelError(f"{CURRENT_KEY} cannot be read: promote a version to replace it")
-        return standing.pointer
+        live = self.live_state()
+        if live.etag is not None and live.pointer is None:
+            raise CorruptModelError(f"{POINTER_KEY} cannot be read: promote a version to replace it")
+        return live.pointer
 
     def load(self, version: str | None = None) -> LoadedModel:
         """Return a published model, proved; the current one where no version is given.
@@ -194,16 +195,15 @@ class Registry:
         if version is not None:
             return load_version(self._read, version, self._manifest_json(version))
         try:
-            pointer_json = self._bucket.get(CURRENT_KEY).data
+            pointer_json = self._bucket.get(POINTER_KEY).data
         except ObjectNotFoundError:
             raise NoModelError("no model has been published yet") from None
-        return load_current(self._read, pointer_json)
+        return load_live(self._read, pointer_json)
 
     def versions(self) -> list[str]:
         """Return the published versions, oldest first."""
-        pattern = re.compile(rf"{MODELS}([^/]+)/{re.escape(MANIFEST_FILE)}")
-        found = (match[1] for key in self._bucket.keys(MODELS) if (match := pattern.fullmatch(key)))
-        return [version for version in found if is_version(version)]
+        found = ((version_of(key), key) for key in self._bucket.keys(MODELS))
+        return [version for version, key in found if version and key == manifest_key(version)]
 
     def manifest(self, version: str) -> Manifest:
         """Return the manifest of a published version.
@@ -241,7 +241,7 @@ class Registry:
 
     def _manifest_json(self, version: str) -> bytes:
         try:
-            return self._bucket.get(object_key(version, MANIFEST_FILE)).data
+            return self._bucket.get(manifest_key(version)).data
         except ObjectNotFoundError:
             raise UnknownVersionError(f"no model {version!r} is published") from None
 

@@ -12,7 +12,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from digits.errors import ConfigurationError, ConflictError, ObjectNotFoundError, StoreError
-from digits.store import StoredObject
+from digits.registry.store import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

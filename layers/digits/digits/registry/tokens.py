@@ -17,11 +17,11 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.types import StringConstraints
 
 from digits.errors import ConflictError, NoTokensError, ObjectNotFoundError, OperationError
+from digits.registry.layout import TOKENS_KEY
 
 if TYPE_CHECKING:
-    from digits.bucket import Bucket
+    from digits.registry.bucket import Bucket
 
-KEY = "auth/tokens.json"
 NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
@@ -117,18 +117,18 @@ def _digest(token: str) -> str:
 
 def _read(bucket: Bucket) -> tuple[dict[str, TokenRecord], str | None]:
     try:
-        stored = bucket.get(KEY)
+        stored = bucket.get(TOKENS_KEY)
     except ObjectNotFoundError:
         return {}, None
     try:
         return _FILE.validate_json(stored.data), stored.etag
     except ValidationError as error:
-        raise OperationError(f"{KEY} cannot be read; mend or delete it") from error
+        raise OperationError(f"{TOKENS_KEY} cannot be read; mend or delete it") from error
 
 
 def _write(bucket: Bucket, records: dict[str, TokenRecord], etag: str | None) -> None:
     data = _FILE.dump_json(records, indent=2)
     if etag is None:
-        bucket.create(KEY, data)
+        bucket.create(TOKENS_KEY, data)
     else:
-        bucket.replace(KEY, data, etag)
+        bucket.replace(TOKENS_KEY, data, etag)

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
 from digits.errors import ConflictError, OperationError
-from digits.layout import MANIFEST_FILE, MODELS, PINS, is_version, object_key
-from digits.registry import Registry
+from digits.registry.layout import MODELS, PINS, folder_key, manifest_key, pin_key, version_of
+from digits.registry.versions import Registry
 
 if TYPE_CHECKING:
-    from digits.bucket import Bucket
+    from digits.registry.bucket import Bucket
 
 # A folder without a manifest may be an upload under way; after so long it is none any more.
 ABANDONED_AFTER = timedelta(days=1)
@@ -26,13 +26,13 @@ def pin(bucket: Bucket, version: str) -> None:
     """
     Registry(bucket).manifest(version)
     with suppress(ConflictError):  # it is pinned already
-        bucket.create(f"{PINS}{version}", b"")
+        bucket.create(pin_key(version), b"")
     Registry(bucket).manifest(version)  # or it was pruned before that
 
 
 def unpin(bucket: Bucket, version: str) -> None:
     """Let a version be pruned again."""
-    bucket.delete(f"{PINS}{version}")
+    bucket.delete(pin_key(version))
 
 
 def pins(bucket: Bucket) -> set[str]:
@@ -56,11 +56,11 @@ def prune(bucket: Bucket, keep: int, dry_run: bool = False) -> Iterator[str]:
     """
     registry = Registry(bucket)
     versions = registry.versions()
-    if versions and registry.current() is None:
+    if versions and registry.live() is None:
         raise OperationError("nothing is live, so that nobody knows what must stay: promote a version first")
     for version in [*versions[: max(0, len(versions) - keep)], *_abandoned(bucket)]:
         # Asked again for each: a promotion may come between, or an upload be resumed.
-        pointer = registry.current()
+        pointer = registry.live()
         if version in pins(bucket) or (pointer and version in (pointer.version, pointer.previous)):
             continue
         if version not in versions and version not in _abandoned(bucket):
@@ -68,8 +68,8 @@ def prune(bucket: Bucket, keep: int, dry_run: bool = False) -> Iterator[str]:
         yield version
         if not dry_run:
             # The manifest goes first: from then on nobody sees the version.
-            bucket.delete(object_key(version, MANIFEST_FILE))
-            for key in list(bucket.keys(object_key(version, ""))):
+            bucket.delete(manifest_key(version))
+            for key in list(bucket.keys(folder_key(version))):
                 bucket.delete(key)
 
 
@@ -78,7 +78,7 @@ def _abandoned(bucket: Bucket) -> list[str]:
     versions = set(Registry(bucket).versions())
     newest: dict[str, datetime] = {}
     for key, modified in bucket.entries(MODELS):
-        name, slash, _ = key.removeprefix(MODELS).partition("/")
-        if slash and is_version(name) and name not in versions:
-            newest[name] = max(modified, newest.get(name, modified))
-    return [name for name, modified in newest.items() if datetime.now(UTC) - modified > ABANDONED_AFTER]
+        version = version_of(key)
+        if version and version not in versions:
+            newest[version] = max(modified, newest.get(version, modified))
+    return [version for version, modified in newest.items() if datetime.now(UTC) - modified > ABANDONED_AFTER]

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from digits.errors import CorruptModelError
+from digits.model.contract import CLASSES, INPUT, OUTPUT, Tensor
 
 MAX_BATCH = 256
-CLASS_COUNT = 10
 
 
 class Classifier:
@@ -45,7 +46,7 @@ class Classifier:
             float32 (batch, 10); each row sums to 1.
         """
         parts = [self._predict_batch(images[start : start + MAX_BATCH]) for start in range(0, len(images), MAX_BATCH)]
-        return np.concatenate(parts) if parts else np.empty((0, CLASS_COUNT), np.float32)
+        return np.concatenate(parts) if parts else np.empty((0, len(CLASSES)), np.float32)
 
     def _predict_batch(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         graph = self._interpreter()
@@ -84,8 +85,13 @@ def _open(model: bytes) -> _Graph:
         raise CorruptModelError(
             "the model file cannot be read as a LiteRT model of one input and one output"
         ) from error
-    if source["dtype"] is not np.uint8 or list(source["shape_signature"]) != [-1, 28, 28]:
-        raise CorruptModelError("the model does not take uint8 pixels of shape (batch, 28, 28)")
-    if target["dtype"] is not np.float32 or list(target["shape_signature"])[1:] != [CLASS_COUNT]:
-        raise CorruptModelError("the model does not answer float32 probabilities of shape (batch, 10)")
+    if source["shape_signature"][0] != -1 or not _has_form(source, INPUT):
+        raise CorruptModelError(f"the model does not take {INPUT.dtype} {INPUT.name} of shape {INPUT.shape}")
+    if not _has_form(target, OUTPUT):
+        raise CorruptModelError(f"the model does not answer {OUTPUT.dtype} {OUTPUT.name} of shape {OUTPUT.shape}")
     return _Graph(interpreter, source["index"], target["index"], batch_size=int(source["shape"][0]))
+
+
+def _has_form(details: dict[str, Any], tensor: Tensor) -> bool:
+    """Tell whether LiteRT's details of a tensor are those of the contract, the free batch size aside."""
+    return details["dtype"] is np.dtype(tensor.dtype).type and list(details["shape_signature"])[1:] == tensor.shape[1:]

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from digits.errors import CorruptModelError
-from digits.layout import VERSION_PATTERN
+from digits.model.contract import Tensor
+from digits.model.identity import VERSION_PATTERN
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -29,16 +30,6 @@ class FileRecord(_Record):
 
     sha256: Sha256
     size_bytes: int
-
-
-class Tensor(_Record):
-    """An input or output of the network; a free dimension is -1."""
-
-    name: str
-    dtype: str
-    shape: list[int]
-    minimum: float
-    maximum: float
 
 
 class RecipeRecord(_Record):
@@ -219,31 +210,6 @@ class Manifest(_Record):
             return cls.model_validate_json(data)
         except ValidationError as error:
             raise CorruptModelError(f"the manifest cannot be read: {first_problem(error)}") from error
-
-
-class Pointer(_Record):
-    """`models/current.json`: which version is live."""
-
-    version: Version
-    manifest_sha256: Sha256
-    previous: Version | None
-    promoted_at: datetime
-
-    def to_json(self) -> bytes:
-        """Return the bytes of the pointer object."""
-        return self.model_dump_json(indent=2).encode() + b"\n"
-
-    @classmethod
-    def from_json(cls, data: bytes) -> Pointer:
-        """Read the pointer object.
-
-        Raises:
-            CorruptModelError: the object is not a pointer.
-        """
-        try:
-            return cls.model_validate_json(data)
-        except ValidationError as error:
-            raise CorruptModelError(f"the pointer cannot be read: {first_problem(error)}") from error
 
 
 def first_problem(error: ValidationError) -> str:

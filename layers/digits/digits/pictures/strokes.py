@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from digits.ink import split_tones
+from digits.pictures.ink import split_tones
 
 type Floats = NDArray[np.float32]
 

@@ -1,0 +1,27 @@
+"""What every network of this project takes and answers: trained, exported, described and served alike."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict
+
+from digits.pictures.canonical import SIDE
+
+CLASSES = tuple(str(digit) for digit in range(10))
+
+
+class Tensor(BaseModel):
+    """An input or output of the network; a free dimension is -1."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str
+    dtype: str
+    shape: list[int]
+    minimum: float
+    maximum: float
+
+
+# Ink bright on dark, in canonical form.
+INPUT = Tensor(name="pixels", dtype="uint8", shape=[-1, SIDE, SIDE], minimum=0, maximum=255)
+# One probability for each class; each row sums to 1.
+OUTPUT = Tensor(name="probabilities", dtype="float32", shape=[-1, len(CLASSES)], minimum=0, maximum=1)

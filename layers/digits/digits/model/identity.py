@@ -1,0 +1,27 @@
+"""What a version is called, and what its files are called."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from datetime import UTC, datetime
+
+MODEL_FILE = "model.tflite"
+MANIFEST_FILE = "manifest.json"
+
+VERSION_PATTERN = r"\d{8}T\d{6}Z-[0-9a-f]{8}"
+
+
+def sha256(data: bytes) -> str:
+    """Return the hexadecimal SHA-256 digest."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def new_version(model: bytes, created_at: datetime) -> str:
+    """Return a version name: sorts by time, and carries the start of the model's digest."""
+    return f"{created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{sha256(model)[:8]}"
+
+
+def is_version(name: str) -> bool:
+    """Tell whether something could be the name of a version."""
+    return re.fullmatch(VERSION_PATTERN, name) is not None
