@@ -190,7 +190,7 @@ class Registry:
         Raises:
             NoModelError: nothing has been promoted yet.
             UnknownVersionError: the version is not published.
-            CorruptModelError: see `digits.proof`.
+            CorruptModelError: see `digits.model.proof`.
         """
         if version is not None:
             return load_version(self._read, version, self._manifest_json(version))
