@@ -170,7 +170,7 @@ def _measure(folder: Path, store: dict[str, str], model_bytes: int) -> dict[str,
 def _candidates(folder: Path, client: Path, ours: dict[str, str]) -> dict[str, Candidate]:
     handlers = copytree(HANDLERS, folder / "handlers")
     subprocess.run([*emulator.bare_python(), "-m", "compileall", "-q", str(handlers)], check=True)
-    runtime_layer = emulator.LAYERS[0]
+    runtime_layer = emulator.LAYER_FOLDERS[0]
     floor = {**ours, "PYTHONPATH": os.pathsep.join(map(str, (handlers, runtime_layer, client)))}
     return {
         "empty": Candidate(emulator.bare_python(), "empty.handler", floor, REQUESTS),
@@ -282,7 +282,7 @@ def _batch_figures(batches: dict[str, list[float]]) -> Iterator[Figure]:
 
 
 def _size_figures(rounds: dict[str, list[Round]], model_bytes: int) -> Iterator[Figure]:
-    folders = (emulator.FUNCTION, *emulator.LAYERS)
+    folders = (emulator.FUNCTION_FOLDER, *emulator.LAYER_FOLDERS)
     artifact = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
     yield _figure("function and layers unzipped, MB", [artifact / 1e6], "at most", 95)
     yield _figure("model, kB", [model_bytes / 1e3], "at most", 400)
@@ -342,7 +342,7 @@ def _curves(ours: dict[str, str], folder: Path) -> dict[str, Any]:
     by_side = {str(side): _image_event(_drawn(side)) for side in SIDES}
     measured = _in_process(emulator.bare_python(), ours, OURS, one | by_count, 0.5)
     sides = _in_process(emulator.bare_python(), ours, OURS, by_side, 0.5)
-    floor = ours | {"PYTHONPATH": os.pathsep.join(map(str, (folder / "handlers", emulator.LAYERS[0])))}
+    floor = ours | {"PYTHONPATH": os.pathsep.join(map(str, (folder / "handlers", emulator.LAYER_FOLDERS[0])))}
     return {
         "images": {count: _milliseconds(measured[count]) for count in by_count},
         "side": {side: _milliseconds(sides[side]) for side in by_side},

@@ -103,10 +103,10 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _run_deployment(options: argparse.Namespace) -> None:
-    from local import deploy
+    from local import build, deploy
 
     if options.command == "stamp-build":
-        deploy.stamp_build(deploy.BUILD)
+        build.stamp(build.BUILD)
     elif options.command == "stack-output":
         print(deploy.stack_output(options.stack, options.name))
     else:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-from pathlib import Path
 
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
@@ -17,9 +15,6 @@ from local.api_test import SAMPLE, curl_line
 from local.stack import run_training
 
 FIRST_TOKEN = "first"
-BUILD = Path(".aws-sam/build")
-FUNCTION, LAYERS = "PredictApiFunction", ("RuntimeLayer", "DigitsLayer")
-STAMP = "layers.sha256"
 
 
 def stack_output(stack: str, name: str) -> str:
@@ -36,22 +31,6 @@ def stack_output(stack: str, name: str) -> str:
         if output.get("OutputKey") == name:
             return output["OutputValue"]
     raise ConfigurationError(f"the stack {stack!r} has no output {name!r}")
-
-
-def stamp_build(build: Path) -> None:
-    """Write the digest of the built layers into the built function.
-
-    A new version of a function is published where its code is another one; a change in a layer alone would
-    go unnoticed.
-
-    Args:
-        build: the folder that `sam build` wrote.
-    """
-    digest = hashlib.sha256()
-    for path in sorted(path for layer in LAYERS for path in (build / layer).rglob("*") if path.is_file()):
-        digest.update(path.relative_to(build).as_posix().encode())
-        digest.update(hashlib.sha256(path.read_bytes()).digest())
-    (build / FUNCTION / STAMP).write_text(digest.hexdigest() + "\n")
 
 
 def finish(stack: str) -> None:

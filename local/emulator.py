@@ -20,9 +20,9 @@ from pathlib import Path
 from typing import Any
 
 from digits.errors import OperationError
+from local.build import BUILD, FUNCTION, LAYERS
 
-BUILD = Path(__file__).parents[1] / ".aws-sam/build"
-FUNCTION, LAYERS = BUILD / "PredictApiFunction", (BUILD / "RuntimeLayer/python", BUILD / "DigitsLayer/python")
+FUNCTION_FOLDER, LAYER_FOLDERS = BUILD / FUNCTION, tuple(BUILD / layer / "python" for layer in LAYERS)
 HANDLER = "functions.predict_api.handler.handler"
 _PATH = "/2015-03-31/functions/function/invocations"
 _START_SECONDS = 20.0
@@ -65,10 +65,10 @@ def artifact_environment(client: Path, store: dict[str, str]) -> dict[str, str]:
         store: the variables that point at the object store.
     """
     return {
-        "PYTHONPATH": os.pathsep.join(map(str, (FUNCTION, *LAYERS, client))),
+        "PYTHONPATH": os.pathsep.join(map(str, (FUNCTION_FOLDER, *LAYER_FOLDERS, client))),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "LAMBDA_TASK_ROOT": str(FUNCTION),
-        "AWS_LAMBDA_FUNCTION_NAME": "PredictApiFunction",
+        "LAMBDA_TASK_ROOT": str(FUNCTION_FOLDER),
+        "AWS_LAMBDA_FUNCTION_NAME": FUNCTION,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         **store,
     }

@@ -15,11 +15,12 @@ from pathlib import Path
 from digits.errors import OperationError
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
+from local.build import FUNCTION
 from local.stack import publish_latest, running_store
 
 # The sample events carry this token. It is worth nothing outside a store made for them.
 EVENT_TOKEN = "sample-token-for-local-events-only"
-PREDICT, RETRAIN = "PredictApiFunction", "RetrainFunction"
+RETRAIN = "RetrainFunction"
 
 
 def invoke(event: Path, output: Path) -> None:
@@ -33,7 +34,7 @@ def invoke(event: Path, output: Path) -> None:
         DigitsError: nothing has been trained, or the SAM CLI or Docker failed.
     """
     with sam_store(output) as options:
-        function = RETRAIN if event.name.startswith("schedule_") else PREDICT
+        function = RETRAIN if event.name.startswith("schedule_") else FUNCTION
         _sam("invoke", function, "--event", str(event), *options)
 
 
@@ -68,7 +69,7 @@ def sam_store(output: Path) -> Iterator[list[str]]:
 def environment_of_functions(store: dict[str, str]) -> dict[str, dict[str, str]]:
     """Return what `sam local --env-vars` takes, for functions that use a store of this machine."""
     where = {name: store[name] for name in ("DIGITS_BUCKET", "AWS_ENDPOINT_URL_S3")}
-    return {PREDICT: where, RETRAIN: {**where, "DIGITS_RETRAIN_TOPIC": ""}}
+    return {FUNCTION: where, RETRAIN: {**where, "DIGITS_RETRAIN_TOPIC": ""}}
 
 
 def _sam(*arguments: str) -> None:

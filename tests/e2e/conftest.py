@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from local.build import BUILD
 from local.emulator import (
-    BUILD,
     HANDLER,
     Container,
     artifact_environment,

@@ -14,14 +14,14 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from local.emulator import FUNCTION, LAYERS, Container, artifact_environment, bare_python
+from local.emulator import FUNCTION_FOLDER, LAYER_FOLDERS, Container, artifact_environment, bare_python
 from local.store import EmbeddedStore
 from tests import doors, events
 from tests.conftest import Handler
 from tests.doors import Request
 from tests.integration.test_doors import CONTRACT, TOKEN
 
-RUNTIME_LAYER, DIGITS_LAYER = LAYERS
+RUNTIME_LAYER, DIGITS_LAYER = LAYER_FOLDERS
 MOST_BYTES = 95_000_000
 MOST_MODULES_COLD, MOST_MODULES = 640, 700
 
@@ -31,12 +31,12 @@ def files_of(*folders: Path) -> list[Path]:
 
 
 def test_function_and_layers_stay_far_under_lambdas_limit(build: Path) -> None:
-    size = sum(path.stat().st_size for path in files_of(FUNCTION, *LAYERS))
+    size = sum(path.stat().st_size for path in files_of(FUNCTION_FOLDER, *LAYER_FOLDERS))
     assert size <= MOST_BYTES, f"{size:,} bytes unzipped"
 
 
 def test_every_module_of_ours_comes_with_bytecode_that_is_never_checked(build: Path) -> None:
-    sources = [path for path in files_of(FUNCTION, DIGITS_LAYER) if path.suffix == ".py"]
+    sources = [path for path in files_of(FUNCTION_FOLDER, DIGITS_LAYER) if path.suffix == ".py"]
     assert sources
     for source in sources:
         assert_never_checked(Path(importlib.util.cache_from_source(str(source))))
@@ -59,7 +59,7 @@ def assert_never_checked(compiled: Path) -> None:
 
 
 def test_the_artifact_holds_no_training_and_no_tests(build: Path) -> None:
-    names = {path.name for folder in (FUNCTION, *LAYERS) for path in folder.iterdir()}
+    names = {path.name for folder in (FUNCTION_FOLDER, *LAYER_FOLDERS) for path in folder.iterdir()}
     assert {"functions", "digits", "fastapi", "mangum", "numpy", "ai_edge_litert"} <= names
     assert not names & {"tensorflow", "keras", "training", "tests", "local", "moto", "boto3", "bin"}
 

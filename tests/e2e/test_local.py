@@ -19,6 +19,7 @@ from botocore.config import Config
 
 from local import __main__ as local_command
 from local import lambda_invoke
+from local.build import FUNCTION
 from local.emulator import free_port
 from local.lambda_invoke import EVENT_TOKEN
 from tests import events
@@ -135,7 +136,7 @@ def test_lambdas_container_answers_every_event(build: Path, trained: Path) -> No
             settings = Config(read_timeout=120, retries={"max_attempts": 0})
             client = boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}", config=settings)
             for name, (status, digits) in events.EXPECTED.items():
-                answer = client.invoke(FunctionName=lambda_invoke.PREDICT, Payload=json.dumps(events.load(name)))
+                answer = client.invoke(FunctionName=FUNCTION, Payload=json.dumps(events.load(name)))
                 response = json.loads(answer["Payload"].read())
                 assert events.status_of(response) == status, (name, response)
                 if digits:

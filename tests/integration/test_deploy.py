@@ -62,15 +62,3 @@ def test_a_fresh_stack_gets_a_model_and_a_token_once(
     deploy.finish(stack)
     assert ran == ["train", "publish"]
     assert tokens.names(bucket).keys() == {"first"}
-
-
-def test_a_change_in_a_layer_alone_changes_the_built_function(tmp_path: Path) -> None:
-    for name in (deploy.FUNCTION, *deploy.LAYERS):
-        (tmp_path / name).mkdir()
-        (tmp_path / name / "code.py").write_text("one")
-    stamps = []
-    for text in ("one", "two", "one"):
-        (tmp_path / "DigitsLayer" / "code.py").write_text(text)
-        deploy.stamp_build(tmp_path)
-        stamps.append((tmp_path / deploy.FUNCTION / deploy.STAMP).read_text())
-    assert stamps[0] == stamps[2] != stamps[1]

@@ -12,6 +12,8 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
+from local.build import FUNCTION, LAYERS
+
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 
 type Resources = dict[str, Any]
@@ -28,8 +30,8 @@ def resources(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Reso
     """The CloudFormation resources, as if everything had been built and uploaded."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     properties = {name: resource.get("Properties") for name, resource in template["Resources"].items()}
-    properties["PredictApiFunction"]["CodeUri"] = "s3://built/function"
-    for layer in ("RuntimeLayer", "DigitsLayer"):
+    properties[FUNCTION]["CodeUri"] = "s3://built/function"
+    for layer in LAYERS:
         properties[layer]["ContentUri"] = "s3://built/layer"
     properties["RetrainFunction"]["ImageUri"] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/built:image"
     made: Resources = transform(template, {}, SimpleNamespace(load=dict))["Resources"]
@@ -49,7 +51,7 @@ def parameters_in(template: dict[str, Any], part: Any) -> set[str]:
 def test_a_new_version_is_published_for_each_parameter_that_the_function_depends_on(
     template: dict[str, Any], resources: Resources
 ) -> None:
-    function = resources["AWS::Lambda::Function PredictApiFunction"]
+    function = resources[f"AWS::Lambda::Function {FUNCTION}"]
     version = the_only(resources, "AWS::Lambda::Version")
     described = parameters_in(template, version["Description"])
     assert described == parameters_in(template, function) | {"SnapStart"}
