@@ -12,10 +12,10 @@ from pathlib import Path
 
 from playwright.sync_api import Page, expect
 
+from benchmarks.browser import STROKES, draw, find_chromium, running_browser
 from benchmarks.machine import machine
 from digits.errors import DigitsError, OperationError
 from functions.predict_api.app import app_from_environment
-from local.browser import STROKES, draw, find_chromium, running_browser
 from local.lambda_invoke import EVENT_TOKEN, furnish
 from local.server import LocalServer
 from local.stack import running_store

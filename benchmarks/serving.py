@@ -32,10 +32,11 @@ import numpy as np
 from matplotlib.figure import Figure as Plot
 from PIL import Image
 
+from benchmarks import emulator
 from benchmarks.machine import machine
+from benchmarks.ports import free_port, wait_for
 from digits.errors import DigitsError, OperationError
 from digits.model.identity import MODEL_FILE
-from local import emulator
 from local.lambda_invoke import EVENT_TOKEN, furnish
 from local.stack import running_store
 from training.artifacts import OUTPUT, latest_folder, read_folder
@@ -382,13 +383,13 @@ def _served(ours: dict[str, str], folder: Path) -> Iterator[str]:
     server = folder / "server"
     server.mkdir()
     emulator.link_packages(server, ("uvicorn", "click", "h11"))
-    port = emulator.free_port()
+    port = free_port()
     command = [*emulator.bare_python(), "-m", "uvicorn", "asgi:app", "--port", str(port), "--log-level", "warning"]
     path = os.pathsep.join((ours["PYTHONPATH"], str(server), str(folder / "handlers")))
     environment = {"PATH": os.environ["PATH"], **ours, "PYTHONPATH": path}
     with subprocess.Popen([*command, "--lifespan", "off", "--no-access-log"], env=environment) as process:
         try:
-            emulator.wait_for(port)
+            wait_for(port)
             yield f"http://127.0.0.1:{port}"
         finally:
             process.terminate()

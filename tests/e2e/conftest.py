@@ -7,8 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from local.build import BUILD
-from local.emulator import (
+from benchmarks.emulator import (
     HANDLER,
     Container,
     artifact_environment,
@@ -17,6 +16,7 @@ from local.emulator import (
     is_supported,
     link_runtime_client,
 )
+from local.build import BUILD
 from local.store import EmbeddedStore
 
 

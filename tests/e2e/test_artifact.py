@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from local.emulator import FUNCTION_FOLDER, LAYER_FOLDERS, Container, artifact_environment, bare_python
+from benchmarks.emulator import FUNCTION_FOLDER, LAYER_FOLDERS, Container, artifact_environment, bare_python
 from local.store import EmbeddedStore
 from tests import doors, events
 from tests.conftest import Handler

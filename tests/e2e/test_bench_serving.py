@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import serving
-from local.emulator import is_supported
+from benchmarks.emulator import is_supported
 
 
 def test_the_benchmark_measures_every_figure_and_writes_it(

@@ -17,10 +17,10 @@ import boto3
 import pytest
 from botocore.config import Config
 
+from benchmarks.ports import free_port
 from local import __main__ as local_command
 from local import lambda_invoke
 from local.build import FUNCTION
-from local.emulator import free_port
 from local.lambda_invoke import EVENT_TOKEN
 from tests import events
 

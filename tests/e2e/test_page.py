@@ -20,13 +20,13 @@ from axe_playwright_python.sync_playwright import Axe
 from PIL import ExifTags, Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
+from benchmarks.browser import draw, draw_stroke, find_chromium, running_browser
 from digits.model.manifest import Manifest
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
 from functions.predict_api.app import app_from_environment
 from functions.predict_api.payloads import MAX_BODY_BYTES
-from local.browser import draw, draw_stroke, find_chromium, running_browser
 from local.lambda_invoke import EVENT_TOKEN
 from local.server import LocalServer
 from local.stack import TOKEN_NAME

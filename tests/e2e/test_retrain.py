@@ -14,6 +14,7 @@ from typing import Any
 import httpx
 import pytest
 
+from benchmarks.emulator import emulated, is_supported
 from digits.model.manifest import Manifest
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
@@ -22,7 +23,6 @@ from digits.registry.versions import Registry
 from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
 from local import lambda_invoke
-from local.emulator import emulated, is_supported
 from local.server import LocalServer
 from local.stack import running_store
 from local.store import BUCKET, EmbeddedStore

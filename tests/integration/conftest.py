@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 import pytest
 
+from benchmarks.ports import free_port
 from digits.registry.bucket import Bucket
 from digits.registry.store import S3Reader
 from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
-from local.emulator import free_port
 from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
 

@@ -49,6 +49,7 @@ def imports(path: Path) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, f"{path} has a relative import"
             yield str(node.module)
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)  # which may be a module, too
 
 
 def locked_versions(path: Path) -> dict[str, str]:
@@ -66,6 +67,13 @@ def test_what_answers_requests_knows_no_training() -> None:
     for path in PACKAGES["functions"].rglob("*.py"):
         names = {name.partition(".")[0] for name in imports(path)}
         assert "training" not in names or path.parent.name == "retrain", path
+
+
+def test_the_laptop_stack_holds_nothing_that_only_others_use() -> None:
+    package = PACKAGES["local"]
+    used = {name for path in package.glob("*.py") for name in imports(path)}
+    for path in package.glob("*.py"):
+        assert path.name in ("__init__.py", "__main__.py") or f"local.{path.stem}" in used, path
 
 
 def test_the_rooms_of_the_shared_package_build_on_each_other() -> None:

@@ -6,11 +6,9 @@ import http.client
 import json
 import os
 import platform
-import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -19,13 +17,13 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from benchmarks.ports import free_port, wait_for
 from digits.errors import OperationError
 from local.build import BUILD, FUNCTION, LAYERS
 
 FUNCTION_FOLDER, LAYER_FOLDERS = BUILD / FUNCTION, tuple(BUILD / layer / "python" for layer in LAYERS)
 HANDLER = "functions.predict_api.handler.handler"
 _PATH = "/2015-03-31/functions/function/invocations"
-_START_SECONDS = 20.0
 _LONGEST_SECONDS = 900.0
 
 
@@ -129,27 +127,3 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
             process.wait()
             log.seek(0)
             print(log.read().decode())
-
-
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
-
-
-def wait_for(port: int) -> None:
-    """Wait until somebody listens.
-
-    Raises:
-        OperationError: nobody did in time.
-    """
-    deadline = time.monotonic() + _START_SECONDS
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port)).close()
-            return
-        except OSError as error:
-            if time.monotonic() > deadline:
-                raise OperationError(f"nothing listens on port {port}") from error
-            time.sleep(0.001)
