@@ -7,35 +7,24 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks import serving
 from benchmarks.emulator import is_supported
+from benchmarks.serving.__main__ import Effort, run
+from benchmarks.serving.verdicts import Verdict
+
+SHORT = Effort(rounds=1, requests=16, counts=(1, 4), sides=(28, 64), concurrencies=(1, 2))
 
 
 def test_the_benchmark_measures_every_figure_and_writes_it(
-    build: Path, trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    build: Path, trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     if not is_supported():
         pytest.skip("needs Linux on x86_64: the emulator runs nowhere else")
-    short: dict[str, object] = {
-        "OUTPUT": trained.parent,
-        "RESULTS": tmp_path / "serving.json",
-        "PLOTS": tmp_path / "serving.png",
-        "ROUNDS": 1,
-        "REQUESTS": 16,
-        "COUNTS": (1, 4),
-        "SIDES": (28, 64),
-        "CONCURRENCIES": (1, 2),
-    }
-    for name, value in short.items():
-        monkeypatch.setattr(serving, name, value)
-    status = serving.main()
+    status = run(SHORT, trained.parent, tmp_path / "serving.json")
     printed, results = capsys.readouterr().out, json.loads((tmp_path / "serving.json").read_text())
-    figures = [
-        serving.Figure(**{key: value for key, value in each.items() if key != "met"}) for each in results["figures"]
-    ]
-    assert len(figures) == 12
-    assert all(figure.line() in printed for figure in figures)
-    assert status == int(not all(figure.met for figure in figures))
+    verdicts = [Verdict(**{key: value for key, value in each.items() if key != "met"}) for each in results["figures"]]
+    assert len(verdicts) == 12
+    assert all(verdict.line() in printed for verdict in verdicts)
+    assert status == int(not all(verdict.met for verdict in verdicts))
     assert all(value > 0 for name in ("images", "side", "phases") for value in results["curves"][name].values())
     assert results["curves"]["concurrency"]["2"]["requests_per_second"] > 0
     assert (tmp_path / "serving.png").read_bytes().startswith(b"\x89PNG")

@@ -1,8 +1,8 @@
 """Call a handler on one core, without a server or an emulator; run as a script by the interpreter of the artifact.
 
-Arguments: `module:function` and how long to call it with each event, in seconds. Standard input: a JSON object
-of events by name. Standard output, its last line: the same names, each with the `seconds` of all calls and the
-`headers` of the answers.
+Arguments: `module.function`, as Lambda names handlers, and how long to call it with each event, in seconds. Standard
+input: a JSON object of events by name. Standard output, its last line: the same names, each with the `seconds` of all
+calls and the `headers` of the answers.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _LEAST_CALLS, _MOST_CALLS = 7, 200
 def main() -> None:
     """Measure, as the module's docstring tells."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
-    module, _, function = sys.argv[1].partition(":")
+    module, _, function = sys.argv[1].rpartition(".")
     handler = getattr(importlib.import_module(module), function)
     events = json.load(sys.stdin)
     print(json.dumps({name: _measure(handler, event, float(sys.argv[2])) for name, event in events.items()}))

@@ -1,0 +1,108 @@
+"""The command that measures serving: prints the verdicts and the costs, and writes them, every figure and a plot."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from benchmarks.machine import machine
+from benchmarks.serving import batches, costs, curves, plot, rounds, verdicts
+from benchmarks.serving.yardsticks import candidates, lay_out
+from digits.errors import DigitsError, OperationError
+from digits.model.identity import MODEL_FILE
+from digits.model.manifest import Manifest
+from local.lambda_invoke import furnish
+from local.stack import running_store
+from training.artifacts import OUTPUT, latest_folder, read_folder
+
+RESULTS = Path(__file__).parents[1] / "results/serving.json"
+
+
+@dataclass(frozen=True)
+class Effort:
+    """How much is measured.
+
+    Attributes:
+        rounds: in which all candidates take turns.
+        requests: to a warm container, in a round.
+        counts: of images in a request.
+        sides: of an image in pixels.
+        concurrencies: of requests under uvicorn.
+    """
+
+    rounds: int = 7
+    requests: int = 300
+    counts: Sequence[int] = (1, 2, 4, 8, 16, 32, 64, 128, 256)
+    sides: Sequence[int] = (28, 64, 128, 256, 512, 1024, 2048, 4000)
+    concurrencies: Sequence[int] = (1, 2, 4, 8, 16, 32, 64)
+
+
+def main() -> int:
+    """Measure in full; exit status 1 where an aim is missed by more than the noise, 2 for what cannot be done."""
+    return run(Effort(), OUTPUT, RESULTS)
+
+
+def run(effort: Effort, artifacts: Path, results: Path) -> int:
+    """Measure, print and write everything; returns the exit status.
+
+    Args:
+        artifacts: where trainings left their models.
+        results: the JSON file to write; the plot goes beside it.
+    """
+    load = os.getloadavg()[0]
+    try:
+        manifest, result = _measure(effort, artifacts)
+    except DigitsError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    found: list[verdicts.Verdict] = result.pop("figures")
+    print("\n| figure | aim | measured | quartiles | verdict |\n| --- | --- | --- | --- | --- |")
+    for verdict in found:
+        print(verdict.line())
+    print("\n".join(["", *costs.lines(result["cost"])]))
+    document = {
+        "model": manifest.version,
+        "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        "machine": machine(),
+        "load_before": load,
+        "figures": [asdict(verdict) | {"met": verdict.met} for verdict in found],
+        **result,
+    }
+    results.write_text(json.dumps(document, indent=1) + "\n")
+    picture = results.with_suffix(".png")
+    plot.draw(result).savefig(picture, dpi=110)
+    missed = sum(not verdict.met for verdict in found)
+    print(f"{len(found) - missed} of {len(found)} aims met; written to {results} and {picture.name}")
+    return int(missed > 0)
+
+
+def _measure(effort: Effort, artifacts: Path) -> tuple[Manifest, dict[str, Any]]:
+    with tempfile.TemporaryDirectory() as name, running_store() as store:
+        trained = latest_folder(artifacts)
+        manifest, files = read_folder(trained)
+        if manifest.recipe.name != "default":
+            raise OperationError(f"{manifest.version} is of recipe {manifest.recipe.name!r}: train 'default'")
+        furnish(artifacts)
+        yardsticks = lay_out(Path(name), store.environment(), trained)
+        by_round = rounds.measure(candidates(yardsticks, effort.requests), effort.rounds)
+        by_kind = batches.measure(yardsticks, effort.rounds)
+        grown = curves.measure(yardsticks, effort.counts, effort.sides, effort.concurrencies)
+    size = len(files[MODEL_FILE])
+    return manifest, {
+        "figures": [*verdicts.of_latency(by_round), *verdicts.of_batches(by_kind), *verdicts.of_size(by_round, size)],
+        "rounds": {name: rounds.summary(measured) for name, measured in by_round.items()},
+        "batches": batches.images_per_second(by_kind),
+        "cost": costs.by_memory(by_round),
+        "curves": grown,
+    }
+
+
+if __name__ == "__main__":
+    sys.exit(main())

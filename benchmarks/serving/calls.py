@@ -1,0 +1,58 @@
+"""Calls, timed: of anything here, and of a handler in a process of its own without server or emulator."""
+
+from __future__ import annotations
+
+import json
+import os
+import statistics
+import subprocess
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from digits.errors import OperationError
+
+IN_PROCESS = Path(__file__).parent / "in_process.py"
+_SECONDS = 0.5
+
+
+def time_calls(call: Callable[[], object], times: int) -> list[float]:
+    """Return the seconds of each call."""
+    seconds = []
+    for _ in range(times):
+        started = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - started)
+    return seconds
+
+
+def call_handler(
+    python: Sequence[str], environment: dict[str, str], handler: str, events: dict[str, Any]
+) -> dict[str, Any]:
+    """Call a handler on one core with each event for half a second.
+
+    Returns:
+        See `in_process`: by the events' names, the seconds of all calls and the headers of the answers.
+
+    Raises:
+        OperationError: the handler failed.
+    """
+    finished = subprocess.run(
+        # -P: the folder of the script is none to import from.
+        [*python, "-P", str(IN_PROCESS), handler, str(_SECONDS)],
+        env={"PATH": os.environ["PATH"], **environment},
+        input=json.dumps(events),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if finished.returncode:
+        raise OperationError(f"{handler} failed: {finished.stderr.strip().splitlines()[-1]}")
+    answers: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
+    return answers
+
+
+def median_milliseconds(measured: dict[str, Any]) -> float:
+    """Return the median time of what `call_handler` measured with one event."""
+    return float(statistics.median(measured["seconds"])) * 1e3

@@ -1,0 +1,98 @@
+"""What was measured against what it should be."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from benchmarks import emulator
+from benchmarks.serving.events import BATCH
+from benchmarks.serving.rounds import Round
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One measured figure and what it should be.
+
+    Attributes:
+        low, high: its quartiles over the rounds, which is the noise that a verdict allows for.
+        rule: whether `aim` is the least or the most.
+    """
+
+    name: str
+    value: float
+    low: float
+    high: float
+    rule: str
+    aim: float
+
+    @property
+    def met(self) -> bool:
+        """Whether the aim is met, or missed by no more than the noise."""
+        return self.high >= self.aim if self.rule == "at least" else self.low <= self.aim
+
+    def line(self) -> str:
+        """Return it as a row of a Markdown table."""
+        verdict = "met" if self.met else "**missed**"
+        spread = f"{_short(self.low)}..{_short(self.high)}"
+        return f"| {self.name} | {self.rule} {_short(self.aim)} | {_short(self.value)} | {spread} | {verdict} |"
+
+
+def judge(name: str, values: Sequence[float], rule: str, aim: float) -> Verdict:
+    """Return the verdict on a figure, by its values in each round."""
+    low, middle, high = (float(each) for each in np.percentile(values, (25, 50, 75)))
+    return Verdict(name, middle, low, high, rule, aim)
+
+
+def of_latency(rounds: dict[str, list[Round]]) -> Iterator[Verdict]:
+    """Judge cold starts as they are, and warm requests without the emulator's share."""
+    cold = {name: [each.cold_seconds for each in measured] for name, measured in rounds.items()}
+    floor = [statistics.median(each.warm_seconds) for each in rounds["empty"]]
+    warm = {
+        name: [statistics.median(each.warm_seconds) - share for each, share in zip(measured, floor, strict=True)]
+        for name, measured in rounds.items()
+    }
+    tail = [
+        float(np.percentile([max(0.0, seconds - share) for seconds in each.warm_seconds], 99)) / middle
+        for each, share, middle in zip(rounds["ours"], floor, warm["ours"], strict=True)
+    ]
+    yield _ratio("cold start, tensorflow / ours", cold["tensorflow"], cold["ours"], "at least", 20)
+    yield _ratio("cold start, ours / hello", cold["ours"], cold["hello"], "at most", 1.3)
+    yield _ratio("warm p50 in the handler, tensorflow / ours", warm["tensorflow"], warm["ours"], "at least", 50)
+    yield _ratio("warm p50 in the handler, ours / hello", warm["ours"], warm["hello"], "at most", 1.5)
+    yield judge("warm p99 / p50 in the handler", tail, "at most", 3)
+
+
+def of_batches(batches: dict[str, list[float]]) -> Iterator[Verdict]:
+    """Judge how many images one core reads in a second.
+
+    Args:
+        batches: the seconds of a request in each round, by the form that its images come in.
+    """
+    for name in ("png", "pixels", "binary"):
+        label = f"images a second and core, {BATCH} as {name}, ours / tensorflow"
+        yield _ratio(label, batches["tensorflow"], batches[name], "at least", 5)
+    rates = [BATCH / seconds for seconds in batches["binary"]]
+    yield judge("images a second and core, V2 binary tensors", rates, "at least", 20_000)
+
+
+def of_size(rounds: dict[str, list[Round]], model_bytes: int) -> Iterator[Verdict]:
+    """Judge what the artifact, the model and the serving process take."""
+    folders = (emulator.FUNCTION_FOLDER, *emulator.LAYER_FOLDERS)
+    artifact = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
+    yield judge("function and layers unzipped, MB", [artifact / 1e6], "at most", 95)
+    yield judge("model, kB", [model_bytes / 1e3], "at most", 400)
+    memory = {name: [each.memory_megabytes for each in measured] for name, measured in rounds.items()}
+    tensorflow = statistics.median(memory["tensorflow"])
+    yield judge(f"memory while serving, MB (tensorflow {tensorflow:.0f})", memory["ours"], "at most", 160)
+
+
+def _ratio(name: str, over: Sequence[float], under: Sequence[float], rule: str, aim: float) -> Verdict:
+    return judge(name, [one / other for one, other in zip(over, under, strict=True)], rule, aim)
+
+
+def _short(value: float) -> str:
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
