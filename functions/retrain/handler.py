@@ -13,12 +13,16 @@ from typing import Any
 
 import boto3
 
+from digits.errors import OperationError
 from digits.registry.bucket import Bucket
 from digits.registry.decisions import Decision
-from functions.retrain.lease import LeaseTakenError, held
 from functions.retrain.settings import Settings
+from training.lease import LeaseTakenError, held
 
 NAMESPACE = "LambdaDigits"
+# For calibration, export, evaluation, report, upload and decision after the training.
+SAFETY_SECONDS = 180.0
+LEAST_SECONDS = 20.0  # of training
 
 logger = logging.getLogger(__name__)
 
@@ -45,23 +49,36 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 def _retrain(settings: Settings, bucket: Bucket, event: Any, context: Any) -> dict[str, Any]:
     # TensorFlow takes seconds to import, which a run that finds the lease taken need not wait for.
-    from functions.retrain.retraining import retrain
+    from training.fit import StopRequest
+    from training.retraining import retrain
 
     started = time.monotonic()
     retrained = retrain(
         bucket,
         settings.recipe,
         Path(tempfile.gettempdir()) / "artifacts",
-        remaining_seconds=lambda: context.get_remaining_time_in_millis() / 1000,
+        stop=lambda: StopRequest(_training_seconds(context)),
         environment=os.environ,
         say=logger.info,
     )
     decision = retrained.decision.model_dump(mode="json") if retrained.decision else None
-    outcome = decision["outcome"] if decision and retrained.changed else "unchanged"
-    _count(outcome, time.monotonic() - started)
+    _count(retrained.outcome, time.monotonic() - started)
     if settings.topic and (retrained.changed or _untold(event, retrained.decision)):
         _tell(settings.topic, retrained.version, decision)
-    return {"outcome": outcome, "version": retrained.version, "decision": decision}
+    return {"outcome": retrained.outcome, "version": retrained.version, "decision": decision}
+
+
+def _training_seconds(context: Any) -> float:
+    """Return how long training may last, so that all the rest is done before Lambda ends the invocation."""
+    remaining: float = context.get_remaining_time_in_millis() / 1000
+    limit = remaining - SAFETY_SECONDS
+    if limit < LEAST_SECONDS:
+        raise OperationError(
+            f"there are {remaining:.0f} seconds left, and {SAFETY_SECONDS + LEAST_SECONDS:.0f} are needed: "
+            "give the function more time, or train in a container"
+        )
+    logger.info("%.0f seconds for training", limit)
+    return limit
 
 
 def _untold(event: Any, decision: Decision | None) -> bool:

@@ -1,8 +1,12 @@
-"""A store that cannot be reached, and a server on this machine."""
+"""A store that cannot be reached, a server on this machine, and trainings that take no time."""
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -13,6 +17,7 @@ from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
 from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
+from training.artifacts import FIELD_FOLDER
 
 
 @pytest.fixture
@@ -40,3 +45,21 @@ def server(published: Bucket, store: EmbeddedStore, allowed_origins: tuple[str, 
     reader = S3Reader(BUCKET, "us-east-1", store.environment()["AWS_ENDPOINT_URL_S3"], {})
     with LocalServer(create_app(Settings(BUCKET, allowed_origins=allowed_origins), reader)) as running:
         yield running
+
+
+@pytest.fixture
+def trainings(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
+    """Have the trained model for the outcome of every training; gives the time limit of each."""
+    from training import job
+
+    limits: list[float | None] = []
+    shutil.copytree(trained.parent / FIELD_FOLDER, tmp_path / "artifacts" / FIELD_FOLDER)
+
+    def run(*arguments: Any, stop: Any, **_: Any) -> Path:
+        limits.append(stop._limit_seconds)
+        return Path(shutil.copytree(trained, arguments[3] / trained.name, dirs_exist_ok=True))
+
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(job, "run", run)
+    monkeypatch.setenv("DIGITS_MNIST", "embedded")
+    return limits

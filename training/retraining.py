@@ -1,12 +1,13 @@
-"""One retraining: data, training within the time that there is, decision, promotion."""
+"""One retraining: the bucket's data, a training where something has changed, decision, promotion."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
-from digits.errors import ConflictError, CorruptModelError, OperationError
+from digits.errors import ConflictError, CorruptModelError
 from digits.registry import decisions
 from digits.registry.bucket import Bucket
 from digits.registry.decisions import Decision
@@ -21,9 +22,6 @@ from training.recipes import Recipe, find_recipe
 from training.robustness import FIELD_DIGITS, FieldDigits, field_digits
 
 SEED = 1
-# For calibration, export, evaluation, report, upload and decision after the training.
-SAFETY_SECONDS = 180.0
-LEAST_SECONDS = 20.0  # of training
 
 
 @dataclass(frozen=True)
@@ -40,15 +38,23 @@ class Retrained:
     decision: Decision | None
     changed: bool
 
+    @property
+    def outcome(self) -> Literal["promote", "refuse", "unchanged"]:
+        """What to say of it in a word."""
+        if not (self.changed and self.decision):
+            return "unchanged"
+        return "refuse" if self.decision.outcome == "refuse" else "promote"
+
 
 def retrain(
     bucket: Bucket,
     recipe_name: str,
     output: Path,
     *,
-    remaining_seconds: Callable[[], float],
+    stop: Callable[[], StopRequest],
     environment: Mapping[str, str],
     say: Callable[[str], None],
+    progress: Callable[[Progress], None] | None = None,
 ) -> Retrained:
     """Train on the bucket's data, publish, and promote what proves no worse than what is live.
 
@@ -56,8 +62,10 @@ def retrain(
 
     Args:
         output: a folder that can be written.
-        remaining_seconds: how long this process may go on.
+        stop: tells what may end the training early; asked right before it begins.
+        environment: may say where MNIST is, as `dataset.find` reads it.
         say: takes one line of what is going on.
+        progress: is told about every step; without it, `say` about every epoch.
 
     Raises:
         DigitsError: it cannot be done.
@@ -67,7 +75,10 @@ def retrain(
     registry = Registry(bucket)
     version = _made_before(registry, recipe, data)
     if version is None:
-        version = _train(recipe, data, output, remaining_seconds, say)
+        _field(data, output, say)  # made and kept before the time that is left is asked for
+        say(f"recipe: {recipe.name}: {recipe.summary}")
+        progress = progress or _each_epoch(say)
+        version = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress).name
         registry.publish(*read_folder(output / version))
         say(f"published {version}")
     elif _settled(bucket, version):
@@ -126,24 +137,9 @@ def _field(data: Dataset, output: Path, say: Callable[[str], None]) -> list[Fiel
     return [field_digits(part.sample(FIELD_DIGITS), output / FIELD_FOLDER, say) for part in parts]
 
 
-def _train(
-    recipe: Recipe,
-    data: Dataset,
-    output: Path,
-    remaining_seconds: Callable[[], float],
-    say: Callable[[str], None],
-) -> str:
-    _field(data, output, say)  # made and kept before the time that is left is asked for
-    limit = remaining_seconds() - SAFETY_SECONDS
-    if limit < LEAST_SECONDS:
-        raise OperationError(
-            f"there are {remaining_seconds():.0f} seconds left, and {SAFETY_SECONDS + LEAST_SECONDS:.0f} are needed: "
-            "give the function more time, or train in a container"
-        )
-    say(f"recipe: {recipe.name}: {recipe.summary}; {limit:.0f} seconds for training")
-
+def _each_epoch(say: Callable[[str], None]) -> Callable[[Progress], None]:
     def told(progress: Progress) -> None:
         if progress.epoch_ended:
             say(f"epoch {progress.epoch}/{progress.epochs}  holdout {progress.holdout_accuracy or 0:.2%}")
 
-    return job.run(recipe, data, SEED, output, say=say, stop=StopRequest(limit), progress=told).name
+    return told

@@ -1,0 +1,135 @@
+"""The commands that train: `train`, into a folder, and `retrain`, from the bucket's data to a promotion."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from functools import partial
+from pathlib import Path
+
+from digits.registry.bucket import Bucket
+from training.artifacts import OUTPUT
+from training.lease import LeaseTakenError, held, new_holder
+from training.quiet import quiet_libraries
+from training.registry_commands import find_bucket
+
+REFUSED = 1
+BUSY = 75  # as sysexits.h has it: try again later
+
+
+def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add them to the command line."""
+    train = commands.add_parser("train", help="train a model into a folder", description=_train.__doc__)
+    train.set_defaults(command=_train)
+    retrain = commands.add_parser(
+        "retrain", help="train on the bucket's data, and promote what proves no worse", description=_retrain.__doc__
+    )
+    retrain.set_defaults(command=_retrain)
+    for command in (train, retrain):
+        command.add_argument(
+            "--recipe",
+            default="default",
+            help="'default', 'quick' (seconds), 'best' (minutes) or 'reference' (as published)",
+        )
+        command.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="(default: artifacts)")
+        command.add_argument(
+            "--time-limit",
+            type=_seconds,
+            metavar="SECONDS",
+            help="train no longer than this, at a schedule that fits; evaluation and export come after it",
+        )
+    train.add_argument("--data", metavar="PATH", help="MNIST as an npz file or a folder of IDX files, or 'embedded'")
+    train.add_argument("--seed", type=_seed, default=1, help="of every random number (default: 1)")
+    more = train.add_mutually_exclusive_group()
+    more.add_argument(
+        "--extra", type=Path, metavar="PATH", help="more labelled digits: a folder of 7/….png or 7_….png, or an npz"
+    )
+    more.add_argument(
+        "--stored-extra", action="store_true", help="those under datasets/extra/ in the bucket, as the schedule does"
+    )
+
+
+def _train(options: argparse.Namespace) -> int:
+    """Train a model, measure it on the test digits, export it, and write it with manifest and report to a folder.
+
+    SIGINT (Ctrl-C) and SIGTERM end the training early: the best weights so far are evaluated and exported. A
+    second one, or one before training has begun, leaves nothing.
+    """
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    # TensorFlow takes seconds to import, which the other commands need not wait for.
+    with quiet_libraries():
+        from training import dataset, extra, fit, job, recipes
+        from training.progress import ProgressLine
+
+    recipe = recipes.find_recipe(options.recipe)
+    bucket = Bucket(os.environ["DIGITS_BUCKET"]) if os.environ.get("DIGITS_BUCKET") else None
+    found = dataset.find(options.data, bucket, os.environ)
+    print(
+        f"data: {found.name} from {found.source}: {len(found.training):,} training digits, "
+        f"{len(found.holdout):,} holdout, {len(found.test):,} test",
+    )
+    if found.name != "mnist":
+        print("data: this is a small part of MNIST; name the whole with --data or DIGITS_MNIST for a better model")
+    if options.extra:
+        found = extra.add_extra(found, options.extra, say=print)
+    if options.stored_extra:
+        found = extra.add_stored_extra(found, find_bucket(), say=print)
+    print(f"recipe: {recipe.name}: {recipe.summary}", flush=True)
+    say = partial(print, flush=True)
+    stop = fit.StopRequest(options.time_limit)
+    with stop.on_signals():
+        progress = ProgressLine(sys.stdout)
+        folder = job.run(recipe, found, options.seed, options.output, say=say, stop=stop, progress=progress)
+    print(f"written to {folder}")
+    return 0
+
+
+def _retrain(options: argparse.Namespace) -> int:
+    """Train on the bucket's data, publish the version, and promote it where it proves no worse than the live one.
+
+    MNIST is put into the bucket where it is missing; the labelled pictures under datasets/extra/ are trained on
+    too. Where data, recipe and code are those of a version that has been decided on, nothing is done.
+
+    Exit status: 0 promoted, or nothing to do; 1 refused; 2 an error; 75 another retraining is at work.
+    SIGINT (Ctrl-C) and SIGTERM end the training early, as for train: what comes of it is decided on all the same.
+    """
+    bucket = find_bucket()
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with quiet_libraries():
+        from training.fit import StopRequest
+        from training.progress import ProgressLine
+        from training.retraining import retrain
+
+    stop = StopRequest(options.time_limit)
+    try:
+        # In this order, so that a run that is stopped gives the lease back.
+        with stop.on_signals(), held(bucket, new_holder()):
+            retrained = retrain(
+                bucket,
+                options.recipe,
+                options.output,
+                stop=lambda: stop,
+                environment=os.environ,
+                say=partial(print, flush=True),
+                progress=ProgressLine(sys.stdout),
+            )
+    except LeaseTakenError as error:
+        print(f"busy: {error}", file=sys.stderr)
+        return BUSY
+    return REFUSED if retrained.outcome == "refuse" else 0
+
+
+def _seed(text: str) -> int:
+    seed = int(text)
+    if not 0 <= seed < 2**31:
+        raise ValueError(text)
+    return seed
+
+
+def _seconds(text: str) -> float:
+    seconds = float(text)
+    if not 0 < seconds < math.inf:
+        raise ValueError(text)
+    return seconds
