@@ -48,6 +48,14 @@ def server(published: Bucket, store: EmbeddedStore, allowed_origins: tuple[str, 
 
 
 @pytest.fixture
+def output(trained: Path, tmp_path: Path) -> Path:
+    """A folder for versions that has the distorted digits already."""
+    folder = tmp_path / "artifacts"
+    shutil.copytree(trained.parent / FIELD_FOLDER, folder / FIELD_FOLDER)
+    return folder
+
+
+@pytest.fixture
 def trainings(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[float | None]:
     """Have the trained model for the outcome of every training; gives the time limit of each."""
     from training import job

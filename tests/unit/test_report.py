@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -13,10 +14,21 @@ from PIL import Image
 
 from digits.model.manifest import Manifest
 from training import figures, report
+from training.artifacts import REPORT_FOLDER
 from training.dataset import load_subset
 from training.export import Candidate
 from training.fit import Epoch
 
+type Version = tuple[Manifest, dict[str, bytes]]
+
+FIGURES = {
+    "training_curves",
+    "confusion_matrix",
+    "class_accuracy",
+    "reliability_diagram",
+    "robustness",
+    "worst_mistakes",
+}
 CANDIDATE = Candidate("float32", 1000, 0.99, 0.01, 0.02, 1e-6, 0, 3e-5, 1e-5)
 
 
@@ -79,3 +91,22 @@ def test_training_curves_are_drawn_whatever_the_errors(accuracies: list[float]) 
     epochs = [Epoch(0.5, accuracy - 0.01, accuracy, 1.0) for accuracy in accuracies]
     with Image.open(BytesIO(figures.training_curves(epochs))) as image:
         assert image.width > 500
+
+
+def test_the_report_has_every_figure_and_one_page_of_its_own(trained: Path, version: Version) -> None:
+    folder = trained / REPORT_FOLDER
+    assert {path.stem for path in folder.glob("*.png")} == FIGURES
+    for path in folder.glob("*.png"):
+        with Image.open(path) as image:
+            assert min(image.size) > 150
+            assert len(np.unique(np.asarray(image.convert("L")))) > 20
+    page = (folder / "index.html").read_text()
+    assert page.count('src="data:image/png;base64,') == len(FIGURES)
+    assert not re.search(r"(src|href)=\"(?!data:)", page)
+    assert f"{version[0].test.accuracy:.2%}" in page
+    metrics = json.loads((folder / "metrics.json").read_text())
+    assert metrics["test"]["accuracy"] == version[0].test.accuracy
+    assert np.trace(metrics["confusion"]) / np.sum(metrics["confusion"]) == pytest.approx(version[0].test.accuracy)
+    assert metrics["export_candidates"][0]["name"] == "float32"
+    assert len(metrics["epochs"]) == metrics["training"]["epochs"]
+    assert f"{REPORT_FOLDER}/index.html" in version[0].files
