@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import DigitsError, ImageError
+from digits.pictures.images import SUFFIXES
 from digits.reading import Picture, prepare
 
 SAMPLES = Path(__file__).parents[1] / "events/digits"
 SAMPLE = SAMPLES / "7.png"
-IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 TIMEOUT_SECONDS = 35.0  # an HTTP API gives up after 30
 _ORIGIN = "https://example.com"
 _SHADES = " .:-=+*#%@"
@@ -118,7 +118,7 @@ def trust(insecure: bool, authority: Path | None) -> ssl.SSLContext | bool:
 
 
 def _run_folder(url: str, token: str, folder: Path, client: httpx.Client) -> None:
-    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     if not images:
         raise ApiTestError(f"{folder} holds no image")
     wrong = failed = 0

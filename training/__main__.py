@@ -11,6 +11,7 @@ from pathlib import Path
 
 from digits import reading
 from digits.errors import DigitsError, ImageError
+from digits.pictures.images import FORMAT_NAMES
 from digits.reading import Picture
 from digits.registry.versions import Registry
 from training import registry_commands, train_commands
@@ -62,9 +63,7 @@ def _parser() -> argparse.ArgumentParser:
     train_commands.add_commands(commands)
 
     test = commands.add_parser("test", help="read images with the current model", description=test_command.__doc__)
-    test.add_argument(
-        "images", nargs="+", metavar="IMAGE", help="a PNG, JPEG, GIF, BMP, WebP or TIFF file of one digit"
-    )
+    test.add_argument("images", nargs="+", metavar="IMAGE", help=f"a {FORMAT_NAMES} file of one digit")
     test.set_defaults(command=test_command)
 
     report = commands.add_parser("report", help="fetch a version's report", description=report_command.__doc__)

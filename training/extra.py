@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from digits.errors import DataError, ImageError, NothingNewError
 from digits.model.manifest import ExtraRecord
 from digits.pictures.canonical import SIDE, canonicalize
-from digits.pictures.images import decode
+from digits.pictures.images import SUFFIXES, decode
 from digits.registry.bucket import Bucket
 from digits.registry.layout import EXTRA, extra_digit
 from training.dataset import Dataset, Part, read_arrays
@@ -25,7 +25,6 @@ _LABELLED_NAME = re.compile(r"([0-9])([_-].*)?")
 # Cosine similarity: the most that two different digits of MNIST were seen to have is 0.982, the least of a
 # moved copy 0.993.
 _SAME = 0.985
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff"}
 
 type Pixels = NDArray[np.uint8]
 # What it is called, its label, and how its pixels are had.
@@ -125,7 +124,7 @@ def _directions(images: Pixels) -> NDArray[np.float32]:
 
 
 def _pictures(folder: Path) -> Iterator[Example]:
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in _SUFFIXES)
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
     for path in paths:
         name = path.relative_to(folder)
         if path.is_file() and not any(part.startswith(".") for part in name.parts):
@@ -152,7 +151,7 @@ def _read_picture(path: Path) -> Pixels:
 def _stored(bucket: Bucket, say: Callable[[str], None]) -> Iterator[Example]:
     for key in bucket.keys(EXTRA):
         digit = extra_digit(key)
-        if digit is not None and PurePosixPath(key).suffix.lower() in _SUFFIXES:
+        if digit is not None and PurePosixPath(key).suffix.lower() in SUFFIXES:
             yield key, digit, partial(_read_stored, bucket, key)
         elif not key.endswith("/"):  # which a console leaves behind for a folder
             say(f"extra: {key} is left out: it is not named like {EXTRA}7/anything.png")

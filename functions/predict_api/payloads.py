@@ -21,12 +21,12 @@ from starlette.requests import ClientDisconnect, Request
 
 from digits.errors import ImageError
 from digits.pictures.canonical import SIDE
+from digits.pictures.images import MEDIA_TYPES
 from digits.reading import Picture
 from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
 
 MAX_BODY_BYTES = 4_500_000
 MAX_INSTANCES = 256
-IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/bmp", "image/webp", "image/tiff")
 MULTIPART_TYPE = "multipart/form-data"
 # JSON within the limits above never has more of these; what has would cost far more memory than bytes.
 _MAX_JSON_CONTAINERS = 20_000
@@ -113,7 +113,7 @@ async def read_payload(body: Body) -> Payload:
     if body.media_type == MULTIPART_TYPE:
         files = await _multipart_files(body)
         return Payload(tuple(partial(Picture.of_file, data) for data in files), several=len(files) > 1)
-    raise MediaTypeError(f"the content type must be application/json, {MULTIPART_TYPE}, {' or '.join(IMAGE_TYPES)}")
+    raise MediaTypeError(f"the content type must be application/json, {MULTIPART_TYPE}, {' or '.join(MEDIA_TYPES)}")
 
 
 def parse_json(data: bytes) -> Any:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 from pydantic import BaseModel, Field
 
 from digits.pictures.canonical import SIDE
-from functions.predict_api.payloads import IMAGE_TYPES, MAX_INSTANCES, MULTIPART_TYPE
+from digits.pictures.images import MEDIA_TYPES
+from functions.predict_api.payloads import MAX_INSTANCES, MULTIPART_TYPE
 
 
 class Health(BaseModel):
@@ -145,7 +146,7 @@ PREDICT_BODY: dict[str, Any] = {
                 "envelope": {"value": {"token": "…", "params": {"pixels": _EXAMPLE_PIXELS}}},
             },
         },
-        **dict.fromkeys(IMAGE_TYPES, _FILE),
+        **dict.fromkeys(MEDIA_TYPES, _FILE),
         MULTIPART_TYPE: {"schema": _FORM},
     },
 }

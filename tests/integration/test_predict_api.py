@@ -21,12 +21,12 @@ from PIL import Image
 from digits.errors import NoModelError
 from digits.model import proof
 from digits.model.manifest import Manifest
-from digits.pictures.images import decode
+from digits.pictures.images import MEDIA_TYPES, decode
 from digits.registry import layout, tokens
 from digits.registry.bucket import Bucket
 from digits.registry.store import S3Reader
 from digits.registry.versions import Registry
-from functions.predict_api.payloads import IMAGE_TYPES, MAX_BODY_BYTES, MAX_INSTANCES, MULTIPART_TYPE
+from functions.predict_api.payloads import MAX_BODY_BYTES, MAX_INSTANCES, MULTIPART_TYPE
 from functions.predict_api.service import Service
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
@@ -282,7 +282,7 @@ def test_health_needs_neither_token_nor_bucket(cold_handler: Handler, monkeypatc
 def test_openapi_describes_the_request_and_its_errors(handler: Handler) -> None:
     event = events.at(events.load("http_v2_health"), "/openapi.json")
     predict = events.body_of(handler(event))["paths"]["/v1/predict"]["post"]
-    assert predict["requestBody"]["content"].keys() == {"application/json", MULTIPART_TYPE, *IMAGE_TYPES}
+    assert predict["requestBody"]["content"].keys() == {"application/json", MULTIPART_TYPE, *MEDIA_TYPES}
     assert predict["responses"].keys() >= {"200", "400", "401", "413", "415", "422", "503"}
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 import subprocess
 import sys
@@ -15,9 +16,11 @@ import pytest
 from PIL import Image
 
 from digits.errors import ImageError
-from digits.pictures.images import FORMATS, decode
+from digits.pictures.images import FORMAT_NAMES, FORMATS, MEDIA_TYPES, SUFFIXES, Format, decode
 from tests import events
 
+ROOT = Path(__file__).parents[2]
+PILLOW_NAMES = tuple(str(each.plugin.format) for each in FORMATS)
 FUZZ_COUNT = 150
 EXTRA_MEGABYTES = 50
 TIFF_COMPRESSIONS = (None, "tiff_lzw", "tiff_adobe_deflate", "jpeg", "packbits")
@@ -100,11 +103,42 @@ def test_png_pixels_come_out_as_they_are() -> None:
     assert (decoded.steps, decoded.scale) == ((), 1)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", PILLOW_NAMES)
 def test_every_format_is_read(name: str) -> None:
     decoded = decode(encoded(Image.new("RGB", (30, 40), (200, 200, 200)), format=name))
     assert decoded.pixels.shape == (40, 30)
     assert abs(int(decoded.pixels.mean()) - 200) <= 1
+
+
+@pytest.mark.parametrize("each", FORMATS, ids=PILLOW_NAMES)
+def test_the_table_of_formats_agrees_with_pillow(each: Format) -> None:
+    name = str(each.plugin.format)
+    assert each.name.upper() == name
+    assert each.media_type == Image.MIME[name]
+    assert each.suffixes
+    assert {Image.registered_extensions()[suffix] for suffix in each.suffixes} == {name}
+
+
+def test_every_place_that_names_the_formats_names_the_same() -> None:
+    """What is written by hand, as it cannot be derived."""
+    kinds = [media_type.removeprefix("image/") for media_type in MEDIA_TYPES]
+    readme, api = (ROOT / "README.md").read_text(), (ROOT / "docs/api.md").read_text()
+    assert f"| `{MEDIA_TYPES[0]}`, {', '.join(f'`{kind}`' for kind in kinds[1:])} |" in readme
+    assert FORMAT_NAMES in " ".join(api.split())
+    page = "".join(path.read_text() for path in sorted((ROOT / "functions/predict_api/page").rglob("*.js")))
+    assert re.findall(r"image\\/\(([a-z|]+)\)", page) == ["|".join(kinds)]
+
+
+def test_no_module_names_the_formats_again() -> None:
+    for folder in ("functions", "layers", "local", "training"):
+        for path in (ROOT / folder).rglob("*.py"):
+            text = path.read_text().lower()
+            assert path.name == "images.py" or not ("webp" in text and "tiff" in text), path
+
+
+def test_the_names_and_suffixes_are_those_of_the_table() -> None:
+    assert FORMAT_NAMES == "PNG, JPEG, GIF, BMP, WebP or TIFF"
+    assert SUFFIXES == (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".webp", ".tif", ".tiff")
 
 
 @pytest.mark.parametrize("compression", TIFF_COMPRESSIONS)
@@ -204,7 +238,7 @@ def test_bad_files_are_refused_in_one_line(data: bytes, message: str) -> None:
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", PILLOW_NAMES)
 def test_a_file_cut_off_anywhere_is_an_image_error_or_still_whole(name: str) -> None:
     data = encoded(seven(), format=name)
     for length in range(0, len(data) // 2, 7):
@@ -212,7 +246,7 @@ def test_a_file_cut_off_anywhere_is_an_image_error_or_still_whole(name: str) -> 
             decode(data[:length])
 
 
-@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("name", PILLOW_NAMES)
 def test_damaged_bytes_raise_nothing_but_image_errors(name: str) -> None:
     """Warnings are errors in this run, so that none escapes either."""
     data, dice = encoded(seven(), format=name), random.Random(name)  # noqa: S311

@@ -16,6 +16,7 @@ from PIL import (
     ExifTags,
     GifImagePlugin,
     Image,
+    ImageFile,
     JpegImagePlugin,
     PngImagePlugin,
     TiffImagePlugin,
@@ -27,17 +28,35 @@ from digits.errors import ImageError
 
 type Pixels = NDArray[np.uint8]
 
-FORMATS = tuple(
-    plugin.format
-    for plugin in (
-        PngImagePlugin.PngImageFile,
-        JpegImagePlugin.JpegImageFile,
-        GifImagePlugin.GifImageFile,
-        BmpImagePlugin.BmpImageFile,
-        WebPImagePlugin.WebPImageFile,
-        TiffImagePlugin.TiffImageFile,
-    )
+
+@dataclass(frozen=True)
+class Format:
+    """A kind of image file that is read.
+
+    Attributes:
+        plugin: Pillow's reader.
+        name: as people write it.
+        suffixes: of files, in small letters.
+    """
+
+    plugin: type[ImageFile.ImageFile]
+    name: str
+    media_type: str
+    suffixes: tuple[str, ...]
+
+
+FORMATS = (
+    Format(PngImagePlugin.PngImageFile, "PNG", "image/png", (".png",)),
+    Format(JpegImagePlugin.JpegImageFile, "JPEG", "image/jpeg", (".jpg", ".jpeg")),
+    Format(GifImagePlugin.GifImageFile, "GIF", "image/gif", (".gif",)),
+    Format(BmpImagePlugin.BmpImageFile, "BMP", "image/bmp", (".bmp",)),
+    Format(WebPImagePlugin.WebPImageFile, "WebP", "image/webp", (".webp",)),
+    Format(TiffImagePlugin.TiffImageFile, "TIFF", "image/tiff", (".tif", ".tiff")),
 )
+MEDIA_TYPES = tuple(each.media_type for each in FORMATS)
+SUFFIXES = tuple(suffix for each in FORMATS for suffix in each.suffixes)
+# For sentences: PNG, … or TIFF.
+FORMAT_NAMES = " or ".join((", ".join(each.name for each in FORMATS[:-1]), FORMATS[-1].name))
 MAX_PIXELS = 4000 * 4000
 # Larger pictures are reduced to about this: far more than a digit of 20 pixels needs.
 LONG_SIDE = 1000
@@ -57,6 +76,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _VP8X_HEADER_BYTES = 30
+_PILLOW_NAMES = tuple(each.plugin.format for each in FORMATS)
 
 
 @dataclass(frozen=True)
@@ -78,7 +98,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Return the grey pixels of an image file: upright, transparency laid onto white, large ones reduced.
 
     Args:
-        data: a PNG, JPEG, GIF, BMP, WebP or TIFF file; of several frames or pages the first counts.
+        data: a file of one of the FORMATS; of several frames or pages the first counts.
         max_pixels: an image of more pixels is refused from its header, before it is decoded.
 
     Raises:
@@ -92,7 +112,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         try:
             return _decode(data, max_pixels)
         except UnidentifiedImageError as error:
-            raise ImageError("the bytes are not a PNG, JPEG, GIF, BMP, WebP or TIFF image that can be read") from error
+            raise ImageError(f"the bytes are not a {FORMAT_NAMES} image that can be read") from error
         except Image.DecompressionBombError as error:
             raise ImageError(f"the image has more than the {max_pixels:,} pixels that are served") from error
         except ImageError:
@@ -104,7 +124,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
 
 def _decode(data: bytes, max_pixels: int) -> DecodedImage:
     _check_size(_webp_canvas(data), max_pixels)
-    with Image.open(BytesIO(data), formats=FORMATS) as image:
+    with Image.open(BytesIO(data), formats=_PILLOW_NAMES) as image:
         size = image.size
         _check_size(size, max_pixels)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
