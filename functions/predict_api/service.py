@@ -12,9 +12,10 @@ from fastapi import Request
 
 from digits.errors import DigitsError, NoModelError, NoTokensError
 from digits.model.proof import LoadedModel
+from digits.registry.cache import CachedObject
 from digits.registry.layout import POINTER_KEY, TOKENS_KEY, manifest_key
 from digits.registry.pointer import load_live, load_version
-from digits.registry.store import CachedObject, ObjectReader, read
+from digits.registry.store import ObjectReader, read
 from digits.registry.tokens import TokenSet
 from functions.predict_api.errors import AuthenticationError
 

@@ -11,7 +11,8 @@ import weakref
 import pytest
 
 from digits.errors import CorruptModelError, NoModelError, ObjectNotFoundError, StoreError
-from digits.registry.store import CachedObject, StoredObject
+from digits.registry.cache import CachedObject, Moment
+from digits.registry.store import StoredObject
 
 
 class FakeReader:
@@ -37,15 +38,18 @@ class FakeReader:
 
 
 class Clock:
-    """A clock that a test moves."""
+    """A clock that a test moves; the wall clock may be moved by itself, as while a container is frozen."""
 
     now = 0.0
+    wall_ahead = 1e9
 
-    def __call__(self) -> float:
-        return self.now
+    def __call__(self) -> Moment:
+        return Moment(self.now, self.now + self.wall_ahead)
 
 
-def cached(reader: FakeReader, clock: Clock, keep_when_missing: bool = True) -> CachedObject[str]:
+def cached(
+    reader: FakeReader, clock: Clock, keep_when_missing: bool = True, greatest_age_seconds: float = float("inf")
+) -> CachedObject[str]:
     return CachedObject(
         reader,
         "key",
@@ -53,6 +57,7 @@ def cached(reader: FakeReader, clock: Clock, keep_when_missing: bool = True) -> 
         missing=lambda: NoModelError("nothing"),
         ttl_seconds=60,
         keep_when_missing=keep_when_missing,
+        greatest_age_seconds=greatest_age_seconds,
         clock=clock,
     )
 
@@ -194,3 +199,75 @@ def test_callers_that_arrive_together_wait_for_one_read() -> None:
         thread.join()
     assert answers == ["a"] * 20
     assert reader.etags == [None]
+
+
+# Time
+
+
+def test_time_goes_on_while_the_monotonic_clock_stands_still() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.get()
+    reader.data = b"b"
+    clock.wall_ahead += 61  # as Lambda freezes a container
+    assert value.get() == "b"
+
+
+def test_a_wall_clock_that_is_set_back_does_no_harm() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.get()
+    clock.wall_ahead -= 86_400
+    assert value.get() == "a"
+    assert reader.etags == [None]
+    reader.data, clock.now = b"b", 61
+    assert value.get() == "b"
+
+
+def aging(reader: FakeReader, clock: Clock) -> CachedObject[str]:
+    return cached(reader, clock, greatest_age_seconds=900)
+
+
+@pytest.mark.parametrize("frozen", [True, False])
+def test_beyond_its_greatest_age_a_value_is_not_answered(frozen: bool) -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = aging(reader, clock)
+    value.get()
+    reader.failure = StoreError("down")
+    for seconds in (100, 500, 900):
+        clock.now = seconds
+        assert value.get() == "a"
+    if frozen:
+        clock.wall_ahead += 1
+    else:
+        clock.now = 901
+    for _ in range(2):
+        with pytest.raises(StoreError):
+            value.get()
+    reader.failure = None
+    clock.now += 8  # the longest wait between tries, with nothing to fall back on
+    assert value.get() == "a"
+
+
+def test_what_the_store_confirms_does_not_age() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = aging(reader, clock)
+    while clock.now < 3_600:
+        clock.now += 300
+        assert value.get() == "a"
+    assert set(reader.etags) == {None, "a"}
+
+
+def test_callers_of_a_value_that_is_too_old_wait_for_the_read_instead_of_getting_it() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = aging(reader, clock)
+    value.get()
+    reader.data, reader.delay_seconds, clock.now = b"b", 0.2, 901
+    answers: list[str] = []
+    threads = [threading.Thread(target=lambda: answers.append(value.get())) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert answers == ["b"] * 8
+    assert reader.etags == [None, "a"]

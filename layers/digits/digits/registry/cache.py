@@ -1,0 +1,165 @@
+"""What a warm container keeps of the object store: one object, parsed, and how long ago it was confirmed."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from digits.errors import DigitsError, ObjectNotFoundError
+from digits.registry.store import ObjectReader
+
+# After a failed read with nothing to fall back on, callers get the same failure for this long.
+RETRY_SECONDS = 1.0
+# Further failures in a row double the wait, up to so many times.
+LONGEST_BACKOFF = 8
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """A point in time by two clocks, in seconds.
+
+    The monotonic one may stand still while Lambda freezes a container; the wall clock may be set.
+    """
+
+    monotonic: float
+    wall: float
+
+    def until(self, later: Moment) -> float:
+        """Return the seconds up to a later moment: the larger of what the two clocks say."""
+        return max(later.monotonic - self.monotonic, later.wall - self.wall)
+
+
+def now() -> Moment:
+    """Return this moment."""
+    return Moment(time.monotonic(), time.time())
+
+
+@dataclass(frozen=True)
+class _State[T]:
+    """What a cache knows.
+
+    Attributes:
+        value: the last good one, and the tag of its bytes.
+        confirmed_at: when the store last said that this is the value.
+        failure: why the last read failed.
+    """
+
+    value: T | None = None
+    etag: str | None = None
+    confirmed_at: Moment | None = None
+    failure: DigitsError | None = None
+
+
+class CachedObject[T]:
+    """One object of the store, parsed, and re-checked at most every so many seconds.
+
+    The first caller reads it while the others wait. Later re-checks are done by one caller, in its
+    own request, while the others go on with what there is. Where a re-check fails, the last good
+    value stays, the failure is logged and counted, and the next re-check waits longer. A value
+    that has a greatest age is not answered beyond it, whatever the store says or does not say.
+
+    Attributes:
+        failures: failed reads in a row, up to now.
+    """
+
+    def __init__(
+        self,
+        reader: ObjectReader,
+        key: str,
+        *,
+        parse: Callable[[bytes], T],
+        missing: Callable[[], DigitsError],
+        ttl_seconds: float,
+        keep_when_missing: bool,
+        greatest_age_seconds: float = float("inf"),
+        clock: Callable[[], Moment] = now,
+    ) -> None:
+        """Bind a key of the store to what its bytes mean.
+
+        Args:
+            parse: makes the value; what it raises counts as a failed read.
+            missing: makes the error of an absent key.
+            keep_when_missing: whether a key that is gone at a re-check is a failed read, which
+                leaves the last good value standing, or an answer, which ends it.
+            greatest_age_seconds: how long after the store last confirmed it a value is answered.
+        """
+        self._reader = reader
+        self._key = key
+        self._parse = parse
+        self._missing = missing
+        self._ttl_seconds = ttl_seconds
+        self._keep_when_missing = keep_when_missing
+        self._greatest_age_seconds = greatest_age_seconds
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._state: _State[T] = _State()
+        self._checked_at: Moment | None = None
+        self.failures = 0
+
+    def expire(self) -> None:
+        """Let the next caller ask the store, whenever it was asked last."""
+        self._checked_at = None
+
+    @property
+    def value(self) -> T | None:
+        """The value as it is, without asking the store."""
+        return self._state.value
+
+    def get(self) -> T:
+        """Return the value, read or re-checked where it is due.
+
+        Raises:
+            DigitsError: there is no good value; what `missing` makes, a StoreError, or what
+                `parse` raised.
+        """
+        if self._is_due() and self._lock.acquire(blocking=not self._is_good(self._state)):
+            try:
+                if self._is_due():
+                    self._refresh()
+            finally:
+                self._lock.release()
+        state = self._state
+        if state.value is not None and self._is_good(state):
+            return state.value
+        assert state.failure is not None
+        raise state.failure.with_traceback(None)
+
+    def _is_due(self) -> bool:
+        return self._checked_at is None or self._checked_at.until(self._clock()) >= self._wait_seconds()
+
+    def _is_good(self, state: _State[T]) -> bool:
+        if state.confirmed_at is None:
+            return False
+        return state.confirmed_at.until(self._clock()) <= self._greatest_age_seconds
+
+    def _refresh(self) -> None:
+        try:
+            self._state = self._read()
+        except ObjectNotFoundError:
+            kept = self._state if self._keep_when_missing else _State[T]()
+            self._state = replace(kept, failure=self._missing())
+        except DigitsError as error:
+            # Without what it came from, which would keep the refused model in memory.
+            error.__cause__ = error.__context__ = None
+            self._state = replace(self._state, failure=error.with_traceback(None))
+        finally:
+            self.failures = self.failures + 1 if self._state.failure else 0
+            self._checked_at = self._clock()
+        if self._state.failure is not None:
+            kept_or_not = "the last good one stays" if self._is_good(self._state) else "nothing to fall back on"
+            logger.warning("%s: %s (failure %d, %s)", self._key, self._state.failure, self.failures, kept_or_not)
+
+    def _wait_seconds(self) -> float:
+        wait_seconds = self._ttl_seconds if self._is_good(self._state) else RETRY_SECONDS
+        return wait_seconds * min(2.0 ** min(max(0, self.failures - 1), LONGEST_BACKOFF), LONGEST_BACKOFF)
+
+    def _read(self) -> _State[T]:
+        stored = self._reader.get(self._key, self._state.etag)
+        if stored is None:
+            return replace(self._state, failure=None, confirmed_at=self._clock())
+        return _State(self._parse(stored.data), stored.etag, self._clock())
