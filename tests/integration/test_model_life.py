@@ -9,14 +9,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ReadTimeoutError
 
 from digits.errors import ConflictError, CorruptModelError, NoModelError, OperationError, UnknownVersionError
 from digits.model.manifest import Manifest
-from digits.registry import decisions, retention
+from digits.registry import decisions, retention, tokens
 from digits.registry.bucket import Bucket
 from digits.registry.decisions import Decision
-from digits.registry.layout import POINTER_KEY, manifest_key, object_key
+from digits.registry.layout import POINTER_KEY, TOKENS_KEY, manifest_key, object_key
 from digits.registry.retention import prune
 from digits.registry.versions import Registry
 from tests.integration.test_registry import another
@@ -149,17 +149,43 @@ class Client:
         return self._put_object(self._client, **arguments)
 
 
-def test_a_write_whose_answer_got_lost_is_no_lost_race(bucket: Bucket, slim: Version) -> None:
-    def put_twice(client: Any, **arguments: Any) -> Any:
-        client.put_object(**arguments)
-        return client.put_object(**arguments)
+def put_twice(client: Any, **arguments: Any) -> Any:
+    """The answer got lost, and the client asked again."""
+    client.put_object(**arguments)
+    return client.put_object(**arguments)
 
-    lossy = Bucket(bucket.name, Client(bucket._client, put_twice))  # type: ignore[arg-type]
+
+def put_without_answer(client: Any, **arguments: Any) -> Any:
+    """The answer got lost, and the client gave up."""
+    client.put_object(**arguments)
+    raise ReadTimeoutError(endpoint_url="the store")
+
+
+@pytest.mark.parametrize("put", [put_twice, put_without_answer])
+def test_a_write_whose_answer_got_lost_is_no_lost_race(bucket: Bucket, slim: Version, put: Any) -> None:
+    lossy = Bucket(bucket.name, Client(bucket._client, put))  # type: ignore[arg-type]
+    token = tokens.issue(lossy, "web")
+    assert tokens.TokenSet.from_json(bucket.get(TOKENS_KEY).data).name_of(token) == "web"
+    tokens.revoke(lossy, "web")
+    assert not tokens.names(bucket)
     Registry(lossy).publish(*slim)
     assert Registry(lossy).promote(slim[0].version) == Registry(bucket).live_state().pointer
     for _ in range(2):
         decisions.record(lossy, slim[0].version, PROMOTE.model_copy(update={"decided_at": datetime.now(UTC)}))
     assert len(decisions.recorded(bucket, slim[0].version)) == 2
+
+
+@pytest.mark.parametrize("put", [put_twice, put_without_answer])
+def test_an_answer_that_got_lost_makes_no_winner_of_a_loser(bucket: Bucket, put: Any) -> None:
+    etag = bucket.create("key", b"the same")
+    lossy = Bucket(bucket.name, Client(bucket._client, put))  # type: ignore[arg-type]
+    with pytest.raises(ConflictError):
+        lossy.create("key", b"the same")
+    with pytest.raises(ConflictError):
+        lossy.replace("key", b"the same", '"of another state"')
+    with pytest.raises(ConflictError):
+        lossy.replace("no such key", b"the same", etag)
+    assert bucket.get("key").etag == etag
 
 
 @pytest.mark.parametrize("undecided", [3, 4])

@@ -1,10 +1,12 @@
-"""Writing the object store: every write states what it expects to find there."""
+"""Writing the object store: every write states what it expects to find there, and happens once or not at all."""
 
 from __future__ import annotations
 
 import time
+import uuid
 from collections.abc import Iterator
 from datetime import datetime
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import boto3
@@ -22,6 +24,8 @@ _LOST = {"PreconditionFailed", "ConditionalRequestConflict"}
 # S3 answers so where it cannot tell yet who of two wins; the next answer is a clear one.
 _UNDECIDED = "ConditionalRequestConflict"
 _UNDECIDED_TRIES = 4
+# The metadata in which each write carries a name of its own.
+_WRITE = "digits-write"
 _ABSENT = {"NoSuchKey", "404"}
 
 
@@ -67,10 +71,7 @@ class Bucket:
             ConflictError: it exists.
             StoreError: the store did not answer, or refused.
         """
-        try:
-            return self._put(Key=key, Body=data, IfNoneMatch="*")
-        except (BotoCoreError, ClientError) as error:
-            raise self._error(key, error) from error
+        return self._put(key, data, IfNoneMatch="*")
 
     def replace(self, key: str, data: bytes, etag: str) -> str:
         """Write an object that must still be in the state that `etag` names, and return the tag of its new state.
@@ -80,22 +81,36 @@ class Bucket:
             StoreError: the store did not answer, or refused.
         """
         try:
-            return self._put(Key=key, Body=data, IfMatch=etag)
-        except (BotoCoreError, ClientError) as error:
-            failure = self._error(key, error)
-            if isinstance(failure, ObjectNotFoundError):
-                raise ConflictError(f"{key} was deleted by somebody else meanwhile") from error
-            raise failure from error
+            return self._put(key, data, IfMatch=etag)
+        except ObjectNotFoundError as error:
+            raise ConflictError(f"{key} was deleted by somebody else meanwhile") from error
 
-    def _put(self, **arguments: Any) -> str:
+    def _put(self, key: str, data: bytes, **condition: Any) -> str:
+        """Write under a name of its own, by which a write whose answer got lost is found again."""
+        metadata = {_WRITE: uuid.uuid4().hex}
         for tries_left in reversed(range(_UNDECIDED_TRIES)):
             try:
-                return self._client.put_object(Bucket=self.name, **arguments)["ETag"]
-            except ClientError as error:
-                if not tries_left or error.response.get("Error", {}).get("Code") != _UNDECIDED:
-                    raise
-                time.sleep(0.1)
+                return self._client.put_object(Bucket=self.name, Key=key, Body=data, Metadata=metadata, **condition)[
+                    "ETag"
+                ]
+            except (BotoCoreError, ClientError) as error:
+                failure = self._error(key, error)
+                if tries_left and _is_undecided(error):
+                    time.sleep(0.1)
+                    continue
+                etag = self._etag_of_write(key, metadata) if _may_have_written(error) else None
+                if etag is None:
+                    raise failure from error
+                return etag
         raise AssertionError("unreachable")
+
+    def _etag_of_write(self, key: str, metadata: dict[str, str]) -> str | None:
+        """Return the tag of an object that this very write has made, as the client asked again; None otherwise."""
+        try:
+            stored = self._client.head_object(Bucket=self.name, Key=key)
+        except (BotoCoreError, ClientError):
+            return None
+        return stored["ETag"] if stored["Metadata"].get(_WRITE) == metadata[_WRITE] else None
 
     def delete(self, key: str) -> None:
         """Delete an object; one that is not there is none already.
@@ -136,3 +151,15 @@ class Bucket:
         if code == "NoSuchBucket":
             return ConfigurationError(f"there is no bucket {self.name!r}")
         return StoreError(f"the object store refused {key}: {code or error}")
+
+
+def _may_have_written(error: BotoCoreError | ClientError) -> bool:
+    """Tell whether the object may have been written all the same: a lost race, or no clear answer."""
+    if not isinstance(error, ClientError):
+        return True
+    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)
+    return error.response.get("Error", {}).get("Code") in _LOST or status >= HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def _is_undecided(error: BotoCoreError | ClientError) -> bool:
+    return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == _UNDECIDED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from digits.errors import ConflictError, CorruptModelError, ObjectNotFoundError
+from digits.errors import CorruptModelError, ObjectNotFoundError
 from digits.model.manifest import Version, first_problem
 from digits.registry.layout import decisions_key
 
@@ -116,15 +116,10 @@ def record(bucket: Bucket, version: str, decision: Decision) -> None:
     """
     before, etag = _read(bucket, version)
     document = Decisions(version=version, decisions=[*before, decision]).to_json()
-    try:
-        if etag is None:
-            bucket.create(decisions_key(version), document)
-        else:
-            bucket.replace(decisions_key(version), document, etag)
-    except ConflictError:
-        # Unless it was written, the answer got lost, and the client asked again.
-        if recorded(bucket, version) != [*before, decision]:
-            raise
+    if etag is None:
+        bucket.create(decisions_key(version), document)
+    else:
+        bucket.replace(decisions_key(version), document, etag)
 
 
 def _read(bucket: Bucket, version: str) -> tuple[list[Decision], str | None]:

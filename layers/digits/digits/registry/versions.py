@@ -97,11 +97,9 @@ class Registry:
         try:
             etag = self._point(pointer.to_json(), over.etag)
         except ConflictError as error:
-            stands = self.live_state()
-            if stands.pointer == pointer:  # it was written, the answer got lost, and the client asked again
-                return pointer
             raise ConflictError(
-                f"{version} was not promoted: something else was promoted meanwhile, and {stands.version} stands"
+                f"{version} was not promoted: something else was promoted meanwhile, and "
+                f"{self.live_state().version} stands"
             ) from error
         self._still_there(version, over, etag)
         return pointer
