@@ -6,6 +6,7 @@ import http.client
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ FUNCTION_FOLDER, LAYER_FOLDERS = BUILD / FUNCTION, tuple(BUILD / layer / "python
 HANDLER = "functions.predict_api.handler.handler"
 _PATH = "/2015-03-31/functions/function/invocations"
 _LONGEST_SECONDS = 900.0
+_PHASES = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\).*?INVOKE RTDONE\([^)]*duration: ([\d.]+)ms\)", re.DOTALL)
 
 
 @dataclass
@@ -127,3 +129,18 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
             process.wait()
             log.seek(0)
             print(log.read().decode())
+
+
+def cold_phases(log: str) -> tuple[float, float]:
+    """Return the seconds that a container's init and its first invocation took, as the emulator logged them.
+
+    Init is from the start of the interpreter until it asks for its first event.
+
+    Raises:
+        OperationError: the log tells of no invocation.
+    """
+    found = _PHASES.search(log)
+    if found is None:
+        raise OperationError("the emulator's log tells of no init with an invocation after it")
+    init, first = (float(milliseconds) / 1e3 for milliseconds in found.groups())
+    return init, first

@@ -63,10 +63,7 @@ def run(effort: Effort, artifacts: Path, results: Path) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     found: list[verdicts.Verdict] = result.pop("figures")
-    print("\n| figure | aim | measured | quartiles | verdict |\n| --- | --- | --- | --- | --- |")
-    for verdict in found:
-        print(verdict.line())
-    print("\n".join(["", *costs.lines(result["cost"])]))
+    _show(found, result)
     document = {
         "model": manifest.version,
         "measured_at": datetime.now(UTC).isoformat(timespec="seconds"),
@@ -83,6 +80,16 @@ def run(effort: Effort, artifacts: Path, results: Path) -> int:
     return int(missed > 0)
 
 
+def _show(found: Sequence[verdicts.Verdict], result: dict[str, Any]) -> None:
+    print("\n| figure | aim | measured | quartiles | verdict |\n| --- | --- | --- | --- | --- |")
+    for verdict in found:
+        print(verdict.line())
+    print("\n".join(["", *costs.lines(result["cost"]), "", result["cost_basis"]]))
+    for claim, source in result["cost_sources"].items():
+        print(f"- {claim}: {source}")
+    print()
+
+
 def _measure(effort: Effort, artifacts: Path) -> tuple[Manifest, dict[str, Any]]:
     with tempfile.TemporaryDirectory() as name, running_store() as store:
         trained = latest_folder(artifacts)
@@ -95,11 +102,14 @@ def _measure(effort: Effort, artifacts: Path) -> tuple[Manifest, dict[str, Any]]
         by_kind = batches.measure(yardsticks, effort.rounds)
         grown = curves.measure(yardsticks, effort.counts, effort.sides, effort.concurrencies)
     size = len(files[MODEL_FILE])
+    cost = costs.by_memory(by_round)
     return manifest, {
         "figures": [*verdicts.of_latency(by_round), *verdicts.of_batches(by_kind), *verdicts.of_size(by_round, size)],
         "rounds": {name: rounds.summary(measured) for name, measured in by_round.items()},
         "batches": batches.images_per_second(by_kind),
-        "cost": costs.by_memory(by_round),
+        "cost": cost,
+        "cost_basis": costs.basis(cost),
+        "cost_sources": costs.SOURCES,
         "curves": grown,
     }
 

@@ -1,4 +1,11 @@
-"""What a million predictions cost on paper, by memory size: Lambda alone, list price, init billed."""
+"""What a million predictions cost on paper, by memory size: Lambda alone, list price, init billed.
+
+Times are measured once and stand for one core's worth of memory. Below it the share of a core shrinks with the memory,
+and each invocation, the first one included, is scaled by that share. It is an upper bound: waiting for the store is
+scaled too. Init is not scaled. AWS's guide says that "on-demand Lambda functions use a full vCPU (non-throttled)"
+during it, and others have measured the same (`SOURCES`). This holds for on-demand functions of up to one core, not
+for provisioned concurrency. What Lambda does before init, such as fetching the code, is not measured here.
+"""
 
 from __future__ import annotations
 
@@ -16,23 +23,31 @@ _MEGABYTES_PER_CORE = 1769
 _MEMORY_SIZES = (128, 256, 512, 768, 1024, 1769)
 _REQUESTS_PER_COLD_START = 1_000
 _MOST_P99_MILLISECONDS = 10.0
+SOURCES = {
+    "init has a full vCPU whatever the memory": (
+        "https://serverlessland.com/content/service/lambda/guides/effectively-running-java-on-serverless/init-heavy-lifting"
+    ),
+    "the same, measured": "https://bitesizedserverless.com/bite/lambda-cold-start-bootstrap/",
+    "1,769 MB are one vCPU": "https://docs.aws.amazon.com/lambda/latest/dg/configuration-memory.html",
+    "init is billed since August 2025": (
+        "https://aws.amazon.com/blogs/compute/aws-lambda-standardizes-billing-for-init-phase/"
+    ),
+}
 
 
 def by_memory(rounds: dict[str, list[Round]]) -> list[dict[str, float]]:
-    """Return times and costs by memory size.
-
-    Each invocation is billed in whole milliseconds. Below one core's worth of memory the time grows as the share of
-    the core shrinks.
-    """
+    """Return times and costs by memory size; each warm invocation is billed in whole milliseconds."""
     floor = statistics.median(statistics.median(each.warm_seconds) for each in rounds["empty"])
     seconds = [max(0.0, each - floor) for measured in rounds["ours"] for each in measured.warm_seconds]
-    cold = statistics.median(each.cold_seconds for each in rounds["ours"])
+    init = statistics.median(each.init_seconds for each in rounds["ours"])
+    first = statistics.median(each.first_seconds for each in rounds["ours"])
     peak = max(each.memory_megabytes for each in rounds["ours"])
     costs = []
     for megabytes in _MEMORY_SIZES:
         slower = max(1.0, _MEGABYTES_PER_CORE / megabytes)
         billed = statistics.mean(math.ceil(each * slower * 1e3) / 1e3 for each in seconds)
-        billed += cold * slower / _REQUESTS_PER_COLD_START
+        cold = init + first * slower
+        billed += cold / _REQUESTS_PER_COLD_START
         dollars = billed * megabytes / 1024 * _DOLLARS_PER_GIGABYTE_SECOND + _DOLLARS_PER_REQUEST
         costs.append(
             {
@@ -40,7 +55,9 @@ def by_memory(rounds: dict[str, list[Round]]) -> list[dict[str, float]]:
                 "fits": megabytes > peak,
                 "p50_milliseconds": statistics.median(seconds) * slower * 1e3,
                 "p99_milliseconds": float(np.percentile(seconds, 99)) * slower * 1e3,
-                "cold_seconds": cold * slower,
+                "init_seconds": init,
+                "first_invocation_seconds": first * slower,
+                "cold_seconds": cold,
                 "dollars_per_million": dollars * 1e6,
             }
         )
@@ -60,3 +77,15 @@ def lines(costs: list[dict[str, float]]) -> Iterator[str]:
             f"{cost['p99_milliseconds']:.1f} ms | {cost['cold_seconds']:.2f} s | "
             f"{cost['dollars_per_million']:.3f} dollars{mark} |"
         )
+
+
+def basis(costs: list[dict[str, float]]) -> str:
+    """Return what of the table is measured and what is scaled, in a few sentences."""
+    core = costs[-1]
+    return (
+        "A cold start is init and the first invocation; both are billed. "
+        f"Init is {core['init_seconds']:.2f} s as measured, at every size: Lambda gives it a full vCPU whatever the "
+        f"memory. The first invocation is {core['first_invocation_seconds']:.2f} s as measured, at "
+        f"{core['memory_megabytes']:.0f} MB. At smaller sizes it is scaled, like the warm times, by the share of a "
+        "vCPU that the memory buys."
+    )

@@ -21,9 +21,17 @@ from digits.errors import OperationError
 
 @dataclass(frozen=True)
 class Round:
-    """One container: from process start to first answer, each further answer, and the most memory resident."""
+    """One container: its cold start, each further answer, and the most memory resident.
+
+    Attributes:
+        cold_seconds: from the emulator's start to the first answer.
+        init_seconds: the part of it until the function asks for its first event; see `emulator.cold_phases`.
+        first_seconds: the part of it that the first invocation takes.
+    """
 
     cold_seconds: float
+    init_seconds: float
+    first_seconds: float
     warm_seconds: list[float]
     memory_megabytes: float
 
@@ -60,7 +68,8 @@ def _round(candidate: Candidate) -> Round:
         for heavy in candidate.heavy:
             status = json.loads(container.answer(heavy))["statusCode"]
             assert status == 200, status
-        return Round(cold_seconds, warm, container.memory_kilobytes() * 1024 / 1e6)
+        memory_megabytes = container.memory_kilobytes() * 1024 / 1e6
+    return Round(cold_seconds, *emulator.cold_phases(logged.getvalue()), warm, memory_megabytes)
 
 
 def summary(measured: list[Round]) -> dict[str, Any]:
@@ -68,6 +77,8 @@ def summary(measured: list[Round]) -> dict[str, Any]:
     warm = [seconds * 1e3 for each in measured for seconds in each.warm_seconds]
     return {
         "cold_seconds": [round(each.cold_seconds, 4) for each in measured],
+        "init_seconds": [round(each.init_seconds, 4) for each in measured],
+        "first_invocation_seconds": [round(each.first_seconds, 4) for each in measured],
         "warm_p50_milliseconds": statistics.median(warm),
         "warm_p99_milliseconds": float(np.percentile(warm, 99)),
         "memory_megabytes": max(each.memory_megabytes for each in measured),

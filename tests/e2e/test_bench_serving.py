@@ -26,5 +26,11 @@ def test_the_benchmark_measures_every_figure_and_writes_it(
     assert all(verdict.line() in printed for verdict in verdicts)
     assert status == int(not all(verdict.met for verdict in verdicts))
     assert all(value > 0 for name in ("images", "side", "phases") for value in results["curves"][name].values())
+    for measured in results["rounds"].values():
+        (cold,), (init,), (first,) = (measured[f"{name}_seconds"] for name in ("cold", "init", "first_invocation"))
+        assert min(init, first) > 0
+        assert init + first < cold  # which holds the emulator's own start besides
+    assert results["cost_basis"] in printed
+    assert all(source in printed for source in results["cost_sources"].values())
     assert results["curves"]["concurrency"]["2"]["requests_per_second"] > 0
     assert (tmp_path / "serving.png").read_bytes().startswith(b"\x89PNG")

@@ -8,10 +8,10 @@ from benchmarks.serving.rounds import Round
 from benchmarks.serving.verdicts import judge, of_batches, of_latency
 
 ROUNDS = {
-    "empty": [Round(0.1, [0.001] * 10, 15)] * 3,
-    "hello": [Round(0.5, [0.002] * 10, 46)] * 3,
-    "ours": [Round(0.6, [0.003] * 9 + [0.009], 85)] * 3,
-    "tensorflow": [Round(12.0, [0.101] * 10, 630)] * 3,
+    "empty": [Round(0.1, 0.08, 0.001, [0.001] * 10, 15)] * 3,
+    "hello": [Round(0.5, 0.4, 0.05, [0.002] * 10, 46)] * 3,
+    "ours": [Round(0.6, 0.4, 0.15, [0.003] * 9 + [0.009], 85)] * 3,
+    "tensorflow": [Round(12.0, 11.0, 0.9, [0.101] * 10, 630)] * 3,
 }
 
 
