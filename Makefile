@@ -52,7 +52,7 @@ models: setup  ## list the published models: [STACK=…]
 	@$(ON_STORE) python -m training models
 
 .PHONY: promote
-promote: setup  ## make a published model the current one: VERSION=… [FORCE="reason"] [STACK=…]
+promote: setup  ## make a published model the live one: VERSION=… [FORCE="reason"] [STACK=…]
 	@$(ON_STORE) python -m training promote "$(VERSION)" $(if $(FORCE),--force "$(FORCE)")
 
 .PHONY: rollback

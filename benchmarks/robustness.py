@@ -17,10 +17,10 @@ from digits.model.identity import MODEL_FILE
 from digits.model.manifest import RobustnessRow
 from digits.pictures.canonical import canonicalize
 from training import dataset
-from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
+from training.artifacts import DISTORTED_FOLDER, OUTPUT, latest_folder, read_folder
 from training.dataset import Part
 from training.distortions import ROWS
-from training.robustness import clean_row, field_digits, measure_rows, met, picture, points
+from training.robustness import clean_row, distorted_digits, measure_rows, met, picture, points
 
 _TIMED = 100
 
@@ -38,8 +38,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     part = found.holdout.sample(options.count or len(found.holdout))
     print(f"model {manifest.version}, {len(part):,} holdout digits of {found.name} from {found.source}", flush=True)
-    field = field_digits(part, OUTPUT / FIELD_FOLDER)
-    table = measure_rows(classifier, field, manifest.acceptance_threshold)
+    distorted = distorted_digits(part, OUTPUT / DISTORTED_FOLDER)
+    table = measure_rows(classifier, distorted, manifest.acceptance_threshold)
     clean = clean_row(table)
     print(f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'calibration':>12} {'ms':>6}  verdict")
     for row in table.rows:

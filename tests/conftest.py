@@ -22,7 +22,7 @@ from digits.registry.versions import Registry
 from functions.predict_api import handler as predict_api
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
-from training.artifacts import FIELD_FOLDER, latest_folder, read_folder
+from training.artifacts import DISTORTED_FOLDER, latest_folder, read_folder
 from training.provenance import code_sha256
 
 ROOT = Path(__file__).parents[1]
@@ -45,8 +45,8 @@ def trained(request: pytest.FixtureRequest) -> Path:
 @pytest.fixture(scope="session")
 def second_version(request: pytest.FixtureRequest, trained: Path) -> tuple[Manifest, dict[str, bytes]]:
     """Another version's manifest and files: other weights, which answer a little differently."""
-    distorted = trained.parent / FIELD_FOLDER
-    shutil.copytree(distorted, trained.parents[1] / "second" / FIELD_FOLDER, dirs_exist_ok=True)
+    distorted = trained.parent / DISTORTED_FOLDER
+    shutil.copytree(distorted, trained.parents[1] / "second" / DISTORTED_FOLDER, dirs_exist_ok=True)
     return read_folder(_train(request, "second", "--recipe", "quick", "--seed", "2"))
 
 
@@ -95,7 +95,7 @@ def bucket(store: EmbeddedStore) -> Bucket:
 
 @pytest.fixture
 def published(bucket: Bucket, version: tuple[Manifest, dict[str, bytes]]) -> Bucket:
-    """The bucket with the trained model as the current one, and the events' token."""
+    """The bucket with the trained model as the live one, and the events' token."""
     manifest, files = version
     Registry(bucket).publish(manifest, files)
     Registry(bucket).promote(manifest.version)

@@ -62,7 +62,7 @@ def _parser() -> argparse.ArgumentParser:
 
     train_commands.add_commands(commands)
 
-    test = commands.add_parser("test", help="read images with the current model", description=test_command.__doc__)
+    test = commands.add_parser("test", help="read images with the live model", description=test_command.__doc__)
     test.add_argument("images", nargs="+", metavar="IMAGE", help=f"a {FORMAT_NAMES} file of one digit")
     test.set_defaults(command=test_command)
 
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def test_command(options: argparse.Namespace) -> int:
-    """Read images with the current model: one line for each, in the order given."""
+    """Read images with the live model: one line for each, in the order given."""
     loaded = Registry(find_bucket()).load()
     print(f"{'digit':5}  {'confidence':>10}  {'sha256':12}  image        (model {loaded.manifest.version})")
     status = 0

@@ -12,7 +12,7 @@ from digits.registry.versions import Registry
 
 OUTPUT = Path("artifacts")
 REPORT_FOLDER = "report"  # within a version's folder
-FIELD_FOLDER = "field-digits"  # beside the versions: distorted digits, kept from run to run
+DISTORTED_FOLDER = "distorted-digits"  # beside the versions: distorted digits, kept from run to run
 
 
 def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:

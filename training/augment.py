@@ -1,4 +1,4 @@
-"""Augmentation: every training digit a little different in every epoch, as digits differ in the field."""
+"""Augmentation: every training digit a little different in every epoch, as real ones differ."""
 
 from __future__ import annotations
 

@@ -134,7 +134,7 @@ def find(path: str | None, bucket: Bucket | None, environment: Mapping[str, str]
     return _from_bucket(bucket) or _from_keras(environment) or load_subset()
 
 
-def seed(bucket: Bucket, environment: Mapping[str, str]) -> str | None:
+def store_mnist(bucket: Bucket, environment: Mapping[str, str]) -> str | None:
     """Put MNIST into a bucket that has none, from `DIGITS_MNIST` or Keras's cache or download.
 
     Returns:

@@ -1,8 +1,8 @@
 """What happens to a digit on its way to a camera or a canvas: the rows of the robustness table.
 
 Each distortion is a pure function from an MNIST image, uint8 (28, 28), ink bright, and a random
-generator to a picture, uint8 (height, width), of whatever polarity and size it would have in the
-field.
+generator to a picture, uint8 (height, width), of whatever polarity and size it would have
+there.
 """
 
 from __future__ import annotations

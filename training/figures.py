@@ -101,7 +101,7 @@ def robustness_chart(holdout: Robustness, test: Robustness) -> bytes:
     axes.invert_yaxis()
     lowest = min(row.accuracy for table in (holdout, test) for row in table.rows)
     axes.set_xlim(max(0, 100 * lowest - 5), 101)
-    axes.set(title="Accuracy in the field, % (* misses its aim on the holdout)")
+    axes.set(title="Accuracy on distorted digits, % (* misses its aim on the holdout)")
     figure.legend(loc="outside lower right", ncols=2)
     return _png(figure)
 

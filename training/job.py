@@ -19,7 +19,7 @@ from digits.model.identity import MANIFEST_FILE, MODEL_FILE, new_version, sha256
 from digits.model.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, TrainingRecord
 from digits.pictures import canonical
 from training import report
-from training.artifacts import FIELD_FOLDER, REPORT_FOLDER
+from training.artifacts import DISTORTED_FOLDER, REPORT_FOLDER
 from training.dataset import Dataset
 from training.evaluate import acceptance_threshold, fit_temperature, measure
 from training.export import check_parity, compare, divide_logits, make_goldens, to_litert
@@ -27,7 +27,7 @@ from training.fit import Fitted, Progress, StopRequest, fit, probabilities
 from training.provenance import code_revision, code_sha256, library_versions
 from training.quiet import quiet_libraries
 from training.recipes import Recipe
-from training.robustness import FIELD_DIGITS, FieldDigits, field_digits, measure_rows
+from training.robustness import DIGITS_PER_ROW, DistortedDigits, distorted_digits, measure_rows
 
 KERAS_FILE = "model.keras"
 WORTH_KEEPING = 0.5  # of the holdout, read rightly, where training was ended early
@@ -51,7 +51,7 @@ class Made:
 def make(
     recipe: Recipe,
     dataset: Dataset,
-    field: FieldDigits,
+    distorted: DistortedDigits,
     seed: int,
     *,
     stop: StopRequest,
@@ -61,12 +61,11 @@ def make(
     """Train, calibrate and export.
 
     Args:
-        field: some digits of the holdout as the field has them: they count as much as clean ones
-            when confidence is fitted.
+        distorted: some digits of the holdout: they count as much as clean ones when confidence is fitted.
     """
     started = time.monotonic()
     fitted = fit(recipe, dataset.training, dataset.holdout, seed, stop=stop, progress=progress, callbacks=callbacks)
-    parts = [dataset.holdout, field.pooled()]
+    parts = [dataset.holdout, distorted.pooled()]
     answers = [probabilities(fitted.network, part.images) for part in parts]
     temperature = fit_temperature(answers, [part.labels for part in parts])
     divide_logits(fitted.network, temperature)
@@ -104,13 +103,13 @@ def run(
     except OSError as error:
         raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
-        fields = tuple(
-            field_digits(part.sample(FIELD_DIGITS), output / FIELD_FOLDER, say)
+        distorted = tuple(
+            distorted_digits(part.sample(DIGITS_PER_ROW), output / DISTORTED_FOLDER, say)
             for part in (dataset.holdout, dataset.test)
         )
-        made = make(recipe, dataset, fields[0], seed, stop=stop or StopRequest(), progress=progress)
+        made = make(recipe, dataset, distorted[0], seed, stop=stop or StopRequest(), progress=progress)
         _check_trained(made.fitted)
-        manifest = _evaluate(recipe, dataset, fields, seed, made, folder=partial, say=say)
+        manifest = _evaluate(recipe, dataset, distorted, seed, made, folder=partial, say=say)
         (partial / MANIFEST_FILE).write_bytes(manifest.to_json())
         return partial.rename(output / manifest.version)
     finally:
@@ -129,7 +128,7 @@ def _check_trained(fitted: Fitted) -> None:
 def _evaluate(
     recipe: Recipe,
     dataset: Dataset,
-    fields: Sequence[FieldDigits],
+    distorted: Sequence[DistortedDigits],
     seed: int,
     made: Made,
     *,
@@ -148,7 +147,7 @@ def _evaluate(
 
     on_holdout, on_test = (classifier.predict(part.images) for part in (dataset.holdout, dataset.test))
     threshold = acceptance_threshold(on_holdout, dataset.holdout.labels)
-    field, test_field = fields
+    distorted_holdout, distorted_test = distorted
     created_at = datetime.now(UTC).replace(microsecond=0)
     manifest = Manifest(
         version=new_version(made.model, created_at),
@@ -186,12 +185,12 @@ def _evaluate(
         ),
         holdout=measure(on_holdout, dataset.holdout.labels),
         test=measure(on_test, dataset.test.labels),
-        holdout_robustness=measure_rows(classifier, field, threshold),
-        test_robustness=measure_rows(classifier, test_field, threshold),
+        holdout_robustness=measure_rows(classifier, distorted_holdout, threshold),
+        test_robustness=measure_rows(classifier, distorted_test, threshold),
         goldens=make_goldens(classifier, dataset.holdout),
     )
     candidates = compare(network, made.model, dataset.holdout)
-    in_the_field = test_field.pooled()
+    pooled = distorted_test.pooled()
     report.write(
         folder / REPORT_FOLDER,
         manifest,
@@ -199,7 +198,7 @@ def _evaluate(
         candidates=candidates,
         test=dataset.test,
         on_test=on_test,
-        in_the_field=(classifier.predict(in_the_field.images), in_the_field.labels),
+        on_distorted=(classifier.predict(pooled.images), pooled.labels),
     )
     low, high = manifest.test.accuracy_interval
     say(

@@ -1,8 +1,8 @@
-"""Promotion: a challenger goes live only where it has shown that it is not worse than the champion.
+"""Promotion: a challenger goes live only where it has shown that it is not worse than what is live.
 
 Both are scored on the same digits in the same run: the frozen holdout, and the robustness table made from it.
 That a difference is not significant would prove nothing, so what is tested is non-inferiority: with 95 %
-confidence the challenger's accuracy is not below the champion's by more than a margin. The test digits are
+confidence the challenger's accuracy is not below the live version's by more than a margin. The test digits are
 reported and never decided on.
 """
 
@@ -27,10 +27,10 @@ from digits.registry.pointer import Pointer
 from digits.registry.versions import Registry
 from training.dataset import Dataset, Part
 from training.evaluate import calibration_error
-from training.robustness import FieldDigits
+from training.robustness import DistortedDigits
 
 CONFIDENCE = 0.95  # one-sided
-LOWEST_ACCURACY = 0.95  # of the holdout, also where there is no champion
+LOWEST_ACCURACY = 0.95  # of the holdout, also where nothing is live
 LARGEST_BYTES = 2_000_000
 MOST_MULTIPLY_ADDS = 20_000_000
 MOST_EXCUSED = 0.2
@@ -38,17 +38,19 @@ MOST_EXCUSED = 0.2
 
 @dataclass(frozen=True)
 class Margins:
-    """What a challenger may lose, in shares of the digits; of a class or row besides, a fifth of the champion's errors.
+    """What a challenger may lose, in shares of the digits.
+
+    Of a class or row it may lose, besides, a fifth of the live model's errors there.
 
     Attributes:
-        calibration_error, field_calibration_error: what it may have, whatever the champion has.
+        calibration_error, distorted_calibration_error: what it may have, whatever the live one has.
     """
 
     accuracy: float
     class_accuracy: float
     row_accuracy: float
     calibration_error: float
-    field_calibration_error: float
+    distorted_calibration_error: float
 
 
 MARGINS = Margins(0.003, 0.01, 0.02, 0.01, 0.025)
@@ -61,7 +63,7 @@ def promote(
     bucket: Bucket,
     version: str,
     dataset: Dataset,
-    field: FieldDigits,
+    distorted: DistortedDigits,
     *,
     force: str | None = None,
     dry_run: bool = False,
@@ -70,12 +72,12 @@ def promote(
 
     Args:
         dataset: has the holdout that the version was calibrated on.
-        field: some digits of that holdout, in all rows of the robustness table.
+        distorted: some digits of that holdout, in all rows of the robustness table.
         force: the reason for which it goes live whatever the checks say.
         dry_run: decide, and change nothing.
 
     Returns:
-        The decision, and the pointer as it stands then; None where the version was refused, or would be promoted.
+        The decision, and the pointer as it is then; None where the version was refused, or would be promoted.
 
     Raises:
         UnknownVersionError: the version is not published.
@@ -84,49 +86,49 @@ def promote(
         ConflictError: something else was promoted meanwhile.
     """
     registry = Registry(bucket)
-    live = registry.live_state()
+    state = registry.live_state()
     challenger = registry.load(version)
     if challenger.manifest.dataset.holdout_sha256 != dataset.holdout.sha256():
         raise ConfigurationError(
             f"{version} was chosen on the holdout of {challenger.manifest.dataset.name}, and {dataset.name} from "
             f"{dataset.source} has another: name the data set that it was trained on with --data or DIGITS_MNIST"
         )
-    if live.version == version:
-        return Decision(outcome="promote", decided_at=_now(), champion=version), live.pointer
-    champion = _champion(registry, live.version)
-    unknown = live.etag is not None and champion is None
-    decision = decide(champion, challenger, dataset.holdout, field, force=force, unknown=unknown)
+    if state.version == version:
+        return Decision(outcome="promote", decided_at=_now(), live=version), state.pointer
+    live = _load_live(registry, state.version)
+    unknown = state.etag is not None and live is None
+    decision = decide(live, challenger, dataset.holdout, distorted, force=force, unknown=unknown)
     if dry_run:
         return decision, None
     record(bucket, version, decision)
-    return decision, None if decision.outcome == "refuse" else registry.promote(version, live)
+    return decision, None if decision.outcome == "refuse" else registry.promote(version, state)
 
 
 def decide(
-    champion: LoadedModel | None,
+    live: LoadedModel | None,
     challenger: LoadedModel,
     holdout: Part,
-    field: FieldDigits,
+    distorted: DistortedDigits,
     *,
     force: str | None = None,
     unknown: bool = False,
 ) -> Decision:
-    """Return whether the challenger should take the champion's place, and why.
+    """Return whether the challenger should go live instead of the live model, and why.
 
     Args:
         unknown: whether something is live that this release cannot read, and therefore not compare with.
         force: an operator's reason to promote where the checks refuse.
     """
     margins = SMALL_MARGINS if len(holdout) < SMALL_HOLDOUT else MARGINS
-    new = _Answers(challenger, holdout, field)
+    new = _Answers(challenger, holdout, distorted)
     checks = [
         Check(name="accuracy", figure=new.right.mean(), rule="at least", limit=LOWEST_ACCURACY),
         Check(name="calibration error", figure=new.calibration_error, rule="at most", limit=margins.calibration_error),
         Check(
-            name="calibration error, field",
-            figure=new.field_calibration_error,
+            name="calibration error, distorted digits",
+            figure=new.distorted_calibration_error,
             rule="at most",
-            limit=margins.field_calibration_error,
+            limit=margins.distorted_calibration_error,
         ),
         Check(name="bytes", figure=len(challenger.classifier.model), rule="at most", limit=LARGEST_BYTES),
         Check(
@@ -139,15 +141,15 @@ def decide(
     scores = [new.scores()]
     if unknown:
         checks.append(Check(name="live models that can be scored", figure=0, rule="at least", limit=1))
-    if champion is not None:
-        old = _Answers(champion, holdout, field)
+    if live is not None:
+        old = _Answers(live, holdout, distorted)
         scores.insert(0, old.scores())
         checks += _comparisons(old, new, holdout, margins)
     passed = all(check.passed for check in checks)
     return Decision(
         outcome="promote" if passed else "force" if force else "refuse",
         decided_at=_now(),
-        champion=champion.manifest.version if champion else None,
+        live=live.manifest.version if live else None,
         reason=force,
         holdout_count=len(holdout),
         scores=scores,
@@ -191,15 +193,15 @@ def multiply_adds(model: bytes) -> int:
 
 def describe(version: str, decision: Decision) -> Iterator[str]:
     """Return the decision in lines for a person, with the figures of the checks that were not passed."""
-    if decision.champion == version and not decision.checks:
+    if decision.live == version and not decision.checks:
         yield f"{version} is live already"
         return
     verdict = {"promote": "promoted", "force": "promoted by force", "refuse": "refused"}[decision.outcome]
-    yield f"{version}: {verdict}" + (f", over {decision.champion}" if decision.champion else "")
+    yield f"{version}: {verdict}" + (f", over {decision.live}" if decision.live else "")
     for score in decision.scores:
         yield (
-            f"  {score.version}  holdout {score.holdout_accuracy:.2%}, field {score.field_accuracy:.2%}, "
-            f"calibration error {score.holdout_calibration_error:.2%} and {score.field_calibration_error:.2%}, "
+            f"  {score.version}  holdout {score.holdout_accuracy:.2%}, distorted {score.distorted_accuracy:.2%}, "
+            f"calibration error {score.holdout_calibration_error:.2%} and {score.distorted_calibration_error:.2%}, "
             f"test {score.test_accuracy:.2%} (not decided on)"
         )
     yield f"  {len(decision.checks) - len(decision.failed)} of {len(decision.checks)} checks passed"
@@ -210,27 +212,27 @@ def describe(version: str, decision: Decision) -> Iterator[str]:
 
 
 class _Answers:
-    """What a model answers to the holdout and to the field digits."""
+    """What a model answers to the holdout and to the distorted digits."""
 
-    def __init__(self, model: LoadedModel, holdout: Part, field: FieldDigits) -> None:
+    def __init__(self, model: LoadedModel, holdout: Part, distorted: DistortedDigits) -> None:
         self.model = model
         on_holdout = model.classifier.predict(holdout.images)
         self.right = on_holdout.argmax(axis=1) == holdout.labels
         self.calibration_error = calibration_error(on_holdout, holdout.labels)
-        pooled = field.pooled()
-        self.field_calibration_error = calibration_error(model.classifier.predict(pooled.images), pooled.labels)
+        pooled = distorted.pooled()
+        self.distorted_calibration_error = calibration_error(model.classifier.predict(pooled.images), pooled.labels)
         self.right_by_row = {
-            name: row.readable & (model.classifier.predict(row.images).argmax(axis=1) == field.labels)
-            for name, row in field.rows.items()
+            name: row.readable & (model.classifier.predict(row.images).argmax(axis=1) == distorted.labels)
+            for name, row in distorted.rows.items()
         }
 
     def scores(self) -> Scores:
         return Scores(
             version=self.model.manifest.version,
             holdout_accuracy=self.right.mean(),
-            field_accuracy=np.mean([right.mean() for right in self.right_by_row.values()]),
+            distorted_accuracy=np.mean([right.mean() for right in self.right_by_row.values()]),
             holdout_calibration_error=self.calibration_error,
-            field_calibration_error=self.field_calibration_error,
+            distorted_calibration_error=self.distorted_calibration_error,
             test_accuracy=self.model.manifest.test.accuracy,
         )
 
@@ -257,7 +259,7 @@ def _loss(name: str, old: NDArray[np.bool_], new: NDArray[np.bool_], margin: flo
     return Check(name=f"{name}, difference", figure=float(new.mean() - old.mean()), rule="at least", limit=limit)
 
 
-def _champion(registry: Registry, version: str | None) -> LoadedModel | None:
+def _load_live(registry: Registry, version: str | None) -> LoadedModel | None:
     """Return the live model, or None where there is none, or none that this release can read."""
     if version is None:
         return None

@@ -132,11 +132,11 @@ def _adamw() -> keras.optimizers.Optimizer:
 
 
 # What handwriting differs by, and what the canonical form leaves of a photograph or a strange pen.
-_FIELD = Augmentation(
+_STRONG = Augmentation(
     shift_pixels=1.5, turn_degrees=12, scale_share=0.12, shear_share=0.12, elastic_pixels=0.8, stroke_share=0.4
 )
 # A longer run reads clean digits better where it sees them less changed.
-_MILD_FIELD = Augmentation(
+_MILD = Augmentation(
     shift_pixels=1.5, turn_degrees=10, scale_share=0.1, shear_share=0.1, elastic_pixels=0.7, stroke_share=0.3
 )
 
@@ -162,7 +162,7 @@ RECIPES = {
             peak_learning_rate=2e-2,
             epochs=6,
             label_smoothing=0.1,
-            augmentation=_FIELD,
+            augmentation=_STRONG,
             minimum_steps=500,
         ),
         Recipe(
@@ -173,7 +173,7 @@ RECIPES = {
             peak_learning_rate=2e-2,
             epochs=12,
             label_smoothing=0.1,
-            augmentation=_MILD_FIELD,
+            augmentation=_MILD,
             minimum_steps=500,
         ),
         Recipe(

@@ -11,7 +11,7 @@ from digits.model.identity import MODEL_FILE
 from digits.registry import decisions, retention
 from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
-from training.artifacts import FIELD_FOLDER, OUTPUT, latest_folder, read_folder
+from training.artifacts import DISTORTED_FOLDER, OUTPUT, latest_folder, read_folder
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -20,7 +20,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     publish.add_argument("folder", type=Path, nargs="?", help="a version's folder (default: the newest in artifacts)")
     publish.set_defaults(command=_publish, dry_run=False)
 
-    promote = commands.add_parser("promote", help="make a model the current one", description=_promote.__doc__)
+    promote = commands.add_parser("promote", help="make a model the live one", description=_promote.__doc__)
     promote.add_argument("version", metavar="VERSION")
     promote.set_defaults(command=_promote)
 
@@ -29,7 +29,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         command.add_argument("--force", metavar="REASON", help="promote whatever the checks say, and why")
 
     rollback = commands.add_parser("rollback", help="go back to an earlier model", description=_rollback.__doc__)
-    rollback.add_argument("version", metavar="VERSION", nargs="?", help="(default: the one before the current one)")
+    rollback.add_argument("version", metavar="VERSION", nargs="?", help="(default: the one before the live one)")
     rollback.add_argument("--reason", help="is recorded")
     for command in (promote, rollback):
         command.add_argument("--dry-run", action="store_true", help="only tell what would be done")
@@ -63,7 +63,7 @@ def find_bucket() -> Bucket:
 
 
 def _publish(options: argparse.Namespace) -> int:
-    """Upload a trained model under its version, and promote it where it proves no worse than the current one."""
+    """Upload a trained model under its version, and promote it where it proves no worse than the live one."""
     registry = Registry(find_bucket())
     folder = options.folder or latest_folder(OUTPUT)
     manifest, files = read_folder(folder)
@@ -73,49 +73,51 @@ def _publish(options: argparse.Namespace) -> int:
 
 
 def _promote(options: argparse.Namespace) -> int:
-    """Point the service at a published model where it proves no worse than the current one; exit status 1 where not."""
+    """Point the service at a published model where it proves no worse than the live one; exit status 1 where not."""
     return _decide(options.version, options, OUTPUT)
 
 
 def _decide(version: str, options: argparse.Namespace, output: Path) -> int:
     from training import dataset, promotion
-    from training.robustness import FIELD_DIGITS, field_digits
+    from training.robustness import DIGITS_PER_ROW, distorted_digits
 
     if options.force is not None and not options.force.strip():
         raise OperationError("--force needs a reason")
     bucket = find_bucket()
     on_subset = Registry(bucket).manifest(version).dataset.name == dataset.SUBSET_NAME
     found = dataset.find(options.data or (dataset.EMBEDDED if on_subset else None), bucket, os.environ)
-    field = field_digits(found.holdout.sample(FIELD_DIGITS), output / FIELD_FOLDER, print)
-    decision, pointer = promotion.promote(bucket, version, found, field, force=options.force, dry_run=options.dry_run)
+    distorted = distorted_digits(found.holdout.sample(DIGITS_PER_ROW), output / DISTORTED_FOLDER, print)
+    decision, pointer = promotion.promote(
+        bucket, version, found, distorted, force=options.force, dry_run=options.dry_run
+    )
     print("\n".join(promotion.describe(version, decision)))
     if options.dry_run:
         print("nothing was changed")
         return int(decision.outcome == "refuse")
     if pointer is None:
-        print(f"current is {decision.champion}, as before" if decision.champion else "nothing is current")
+        print(f"live is {decision.live}, as before" if decision.live else "nothing is live")
         return 1
-    print(f"current is {pointer.version}" + (f", before it {pointer.previous}" if pointer.previous else ""))
+    print(f"live is {pointer.version}" + (f", before it {pointer.previous}" if pointer.previous else ""))
     return 0
 
 
 def _rollback(options: argparse.Namespace) -> int:
-    """Point the service at the model before the current one, or at a given one that was live, without a test."""
+    """Point the service at the model before the live one, or at a given one that was live, without a test."""
     registry = Registry(find_bucket())
     taken_back = registry.live_state().version or "what could not be read"
     version = registry.rollback(options.version, options.reason, options.dry_run)
-    print(f"current {'would be' if options.dry_run else 'is'} {version}, and {taken_back} taken back")
+    print(f"live {'would be' if options.dry_run else 'is'} {version}, and {taken_back} taken back")
     return 0
 
 
 def _models(_: argparse.Namespace) -> int:
-    """List the published models, oldest first; * marks the current one, < the one before it, ! pinned ones."""
+    """List the published models, oldest first; * marks the live one, < the one before it, ! pinned ones."""
     bucket = find_bucket()
     registry, pinned = Registry(bucket), retention.pins(bucket)
     state = registry.live_state()
     pointer = state.pointer
     if state.etag is not None and pointer is None:
-        print("what is current cannot be read: promote a version to replace it")
+        print("what is live cannot be read: promote a version to replace it")
     live, before = (pointer.version, pointer.previous) if pointer else (None, None)
     versions = registry.versions()
     print(f"   {'version':25}  {'test accuracy':>13}  {'recipe':10}  {'trained on':>10}  {'bytes':>9}  last decision")
@@ -162,7 +164,7 @@ def _unpin(options: argparse.Namespace) -> int:
 def _prune(options: argparse.Namespace) -> int:
     """Delete old models, and what uploads that were given up have left.
 
-    The current model, the one before it, and pinned ones stay.
+    The live model, the one before it, and pinned ones stay.
     """
     gone = 0
     for version in retention.prune(find_bucket(), options.keep, options.dry_run):

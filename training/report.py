@@ -57,19 +57,19 @@ def write(
     candidates: Sequence[Candidate],
     test: Part,
     on_test: NDArray[np.float32],
-    in_the_field: Answers,
+    on_distorted: Answers,
 ) -> None:
     """Write figures, metrics.json and index.html.
 
     Args:
         folder: made where it is not there.
         on_test: probabilities of the test digits, float32 (n, 10).
-        in_the_field: probabilities and labels of the test digits in all rows of the robustness table.
+        on_distorted: probabilities and labels of the test digits in all rows of the robustness table.
     """
     folder.mkdir(exist_ok=True)
     confusion = np.zeros((10, 10), np.int64)
     np.add.at(confusion, (test.labels, on_test.argmax(axis=1)), 1)
-    answers = {"test digits": (on_test, test.labels), "all rows of the robustness table": in_the_field}
+    answers = {"test digits": (on_test, test.labels), "all rows of the robustness table": on_distorted}
     holdout_table, test_table = manifest.holdout_robustness, manifest.test_robustness
     assert holdout_table is not None
     assert test_table is not None
@@ -148,7 +148,7 @@ otherwise, a 1 with a long upstroke or a crossed 7 among them, may be read less 
 <h2>Confidence</h2>
 {_confidence(manifest)}
 {figure["reliability_diagram"]}
-<h2>In the field</h2>
+<h2>Distorted digits</h2>
 <p>Digits as they come off paper and canvas, through the same canonical form as every request. A row misses its
 aim on the holdout where it loses more points than that, or more than {REFUSED:.0%} of its pictures are refused (of the
 clean ones, {REFUSED_CLEAN:.1%}). The table has {_rows_count(manifest):,} digits in each row.</p>

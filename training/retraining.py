@@ -13,13 +13,13 @@ from digits.registry.bucket import Bucket
 from digits.registry.decisions import Decision
 from digits.registry.versions import Registry
 from training import dataset, job, promotion
-from training.artifacts import FIELD_FOLDER, read_folder
+from training.artifacts import DISTORTED_FOLDER, read_folder
 from training.dataset import Dataset
 from training.extra import add_stored_extra
 from training.fit import Progress, StopRequest
 from training.provenance import made_from
 from training.recipes import Recipe, find_recipe
-from training.robustness import FIELD_DIGITS, FieldDigits, field_digits
+from training.robustness import DIGITS_PER_ROW, DistortedDigits, distorted_digits
 
 SEED = 1
 
@@ -75,7 +75,7 @@ def retrain(
     registry = Registry(bucket)
     version = _made_before(registry, recipe, data)
     if version is None:
-        _field(data, output, say)  # made and kept before the time that is left is asked for
+        _distorted(data, output, say)  # made and kept before the time that is left is asked for
         say(f"recipe: {recipe.name}: {recipe.summary}")
         progress = progress or _each_epoch(say)
         version = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress).name
@@ -84,21 +84,21 @@ def retrain(
     elif _settled(bucket, version):
         say(f"nothing to do: {version} was made from the same data, recipe and code, and has been decided on")
         return Retrained(version, next(reversed(decisions.recorded(bucket, version)), None), changed=False)
-    decision = _decide(bucket, version, data, _field(data, output, say)[0])
+    decision = _decide(bucket, version, data, _distorted(data, output, say)[0])
     for line in promotion.describe(version, decision):
         say(line)
     return Retrained(version, decision, changed=True)
 
 
-def _decide(bucket: Bucket, version: str, data: Dataset, field: FieldDigits) -> Decision:
+def _decide(bucket: Bucket, version: str, data: Dataset, distorted: DistortedDigits) -> Decision:
     try:
-        return promotion.promote(bucket, version, data, field)[0]
+        return promotion.promote(bucket, version, data, distorted)[0]
     except ConflictError:  # something else was promoted meanwhile, and is what it has to stand beside
-        return promotion.promote(bucket, version, data, field)[0]
+        return promotion.promote(bucket, version, data, distorted)[0]
 
 
 def _data(bucket: Bucket, environment: Mapping[str, str], say: Callable[[str], None]) -> Dataset:
-    source = dataset.seed(bucket, environment)
+    source = dataset.store_mnist(bucket, environment)
     if source:
         say(f"data: put MNIST from {source} into the bucket")
     found = dataset.find(None, bucket, environment)
@@ -121,7 +121,7 @@ def _settled(bucket: Bucket, version: str) -> bool:
     """Tell whether a version is or was live, or has been decided on for good.
 
     A process may have been killed between a decision to promote and the promotion; where something else has gone
-    live since then, that stands.
+    live since then, that stays.
     """
     pointer = Registry(bucket).live_state().pointer
     if pointer and version in (pointer.version, pointer.previous):
@@ -129,12 +129,12 @@ def _settled(bucket: Bucket, version: str) -> bool:
     decided = decisions.recorded(bucket, version)
     if not decided or decided[-1].outcome not in ("promote", "force"):
         return bool(decided)
-    return decided[-1].champion != (pointer.version if pointer else None)
+    return decided[-1].live != (pointer.version if pointer else None)
 
 
-def _field(data: Dataset, output: Path, say: Callable[[str], None]) -> list[FieldDigits]:
+def _distorted(data: Dataset, output: Path, say: Callable[[str], None]) -> list[DistortedDigits]:
     parts = (data.holdout, data.test)
-    return [field_digits(part.sample(FIELD_DIGITS), output / FIELD_FOLDER, say) for part in parts]
+    return [distorted_digits(part.sample(DIGITS_PER_ROW), output / DISTORTED_FOLDER, say) for part in parts]
 
 
 def _each_epoch(say: Callable[[str], None]) -> Callable[[Progress], None]:

@@ -1,4 +1,4 @@
-"""The robustness table: digits as they are in the field, brought into canonical form, and how they are read.
+"""The robustness table: digits distorted as real life does it, in canonical form, and how they are read.
 
 The digits of a part are distorted in the same way in every run, and go through the same function as every
 request. That takes some 60 ms a digit for all rows, so the outcome is kept in a folder.
@@ -31,14 +31,14 @@ from training.distortions import ROWS
 from training.evaluate import calibration_error, negative_log_likelihood
 from training.provenance import canonical_form_sha256
 
-FIELD_DIGITS = 500  # of a part, in each row of the table that a training run or a promotion makes
+DIGITS_PER_ROW = 500  # of a part, in each row of the table that a training run or a promotion makes
 CLEAN = "clean"
 REFUSED_CLEAN = 0.001
 REFUSED = 0.01
 
 
 @dataclass(frozen=True)
-class FieldRow:
+class DistortedRow:
     """The digits of a part as one row of the table has them.
 
     Attributes:
@@ -56,7 +56,7 @@ class FieldRow:
 
 
 @dataclass(frozen=True)
-class FieldDigits:
+class DistortedDigits:
     """The digits of a part as every row of the table has them.
 
     Attributes:
@@ -65,7 +65,7 @@ class FieldDigits:
     """
 
     labels: NDArray[np.uint8]
-    rows: dict[str, FieldRow]
+    rows: dict[str, DistortedRow]
 
     def pooled(self) -> Part:
         """Return all digits of all rows that were not refused."""
@@ -75,7 +75,7 @@ class FieldDigits:
         )
 
 
-def field_digits(part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None) -> FieldDigits:
+def distorted_digits(part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None) -> DistortedDigits:
     """Return the digits of a part as every row of the table has them.
 
     Args:
@@ -85,33 +85,33 @@ def field_digits(part: Part, kept_in: Path, say: Callable[[str], None] = lambda 
     path = kept_in / f"{_digest(part)}.npz"
     kept = _read(path)
     if kept is not None:
-        return FieldDigits(part.labels, kept)
+        return DistortedDigits(part.labels, kept)
     say(f"robustness: distorting {len(part):,} digits in {len(ROWS)} ways, once for this data set")
     rows = {name: distort(part, name) for name in ROWS}
     try:
         _write(path, rows)
     except OSError as error:
         say(f"robustness: not kept for the next time: {error}")
-    return FieldDigits(part.labels, rows)
+    return DistortedDigits(part.labels, rows)
 
 
-def distort(part: Part, name: str) -> FieldRow:
+def distort(part: Part, name: str) -> DistortedRow:
     """Return the digits of a part as one row of the table has them."""
     with ThreadPoolExecutor(os.process_cpu_count()) as threads:
         outcomes = list(threads.map(lambda index: _bring(part.images[index], name, index), range(len(part))))
-    return FieldRow(np.stack([image for image, _ in outcomes]), np.array([verdict for _, verdict in outcomes]))
+    return DistortedRow(np.stack([image for image, _ in outcomes]), np.array([verdict for _, verdict in outcomes]))
 
 
-def _read(path: Path) -> dict[str, FieldRow] | None:
+def _read(path: Path) -> dict[str, DistortedRow] | None:
     """Return what an earlier run kept; None where there is nothing, or nothing that can be read."""
     try:
         arrays = read_arrays(path.read_bytes(), str(path))
-        return {name: FieldRow(arrays[f"{name}/images"], arrays[f"{name}/verdicts"]) for name in ROWS}
+        return {name: DistortedRow(arrays[f"{name}/images"], arrays[f"{name}/verdicts"]) for name in ROWS}
     except (OSError, DataError, KeyError):
         return None
 
 
-def _write(path: Path, rows: dict[str, FieldRow]) -> None:
+def _write(path: Path, rows: dict[str, DistortedRow]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     images = {f"{name}/images": row.images for name, row in rows.items()}
     verdicts = {f"{name}/verdicts": row.verdicts for name, row in rows.items()}
@@ -133,15 +133,15 @@ def _bring(image: NDArray[np.uint8], name: str, index: int) -> tuple[NDArray[np.
         return np.zeros((SIDE, SIDE), np.uint8), error.verdict
 
 
-def measure_rows(classifier: Classifier, field: FieldDigits, threshold: float | None) -> Robustness:
+def measure_rows(classifier: Classifier, distorted: DistortedDigits, threshold: float | None) -> Robustness:
     """Return the table.
 
     Args:
         threshold: from which confidence on an answer is accepted; None accepts nothing.
     """
     table, all_probabilities, all_labels = [], [], []
-    labels = field.labels
-    for name, row in field.rows.items():
+    labels = distorted.labels
+    for name, row in distorted.rows.items():
         probabilities, truth = classifier.predict(row.images[row.readable]), labels[row.readable]
         right = int((probabilities.argmax(axis=1) == truth).sum())
         refused = Counter(row.verdicts[~row.readable].tolist())
@@ -164,7 +164,7 @@ def measure_rows(classifier: Classifier, field: FieldDigits, threshold: float | 
         rows=table,
         negative_log_likelihood=negative_log_likelihood(pooled, truth),
         expected_calibration_error=calibration_error(pooled, truth),
-        accepted_share=float(accepted.sum()) / (len(field.rows) * len(labels)),
+        accepted_share=float(accepted.sum()) / (len(distorted.rows) * len(labels)),
         accepted_accuracy=float(right.mean()) if accepted.any() else None,
     )
 

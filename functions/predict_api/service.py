@@ -91,7 +91,7 @@ class Service:
         return await asyncio.get_running_loop().run_in_executor(self._executor, partial(work, *args, **kwargs))
 
     def model(self) -> LoadedModel:
-        """Return the current model, loading it in the first request that needs it.
+        """Return the live model, loading it in the first request that needs it.
 
         Raises:
             UnavailableError: there is none, or it cannot be had.

@@ -28,7 +28,7 @@ from local.stack import running_store
 from local.store import BUCKET, EmbeddedStore
 from tests import events
 from training import dataset
-from training.artifacts import FIELD_FOLDER
+from training.artifacts import DISTORTED_FOLDER
 
 type Version = tuple[Manifest, dict[str, bytes]]
 
@@ -58,7 +58,9 @@ def answering_version(server: LocalServer) -> str | None:
 def test_the_handler_trains_promotes_and_the_running_api_follows(
     store: EmbeddedStore, trained: Path, tmp_path: Path
 ) -> None:
-    shutil.copytree(trained.parent / FIELD_FOLDER, tmp_path / "artifacts" / FIELD_FOLDER)  # which takes a minute
+    shutil.copytree(
+        trained.parent / DISTORTED_FOLDER, tmp_path / "artifacts" / DISTORTED_FOLDER
+    )  # which takes a minute
     environment = {
         "AWS_LAMBDA_FUNCTION_NAME": "RetrainFunction",
         "AWS_LAMBDA_FUNCTION_TIMEOUT": "900",
@@ -87,25 +89,25 @@ def test_sam_local_invoke_retrains_and_the_running_api_follows(
     if not Path(os.environ.get("DIGITS_MNIST", "")).is_file():
         pytest.skip("needs MNIST, so that the challenger is better: set DIGITS_MNIST to mnist.npz")
     here, there = lambda_invoke.store_addresses()
-    champion = second_version[0].version
+    live = second_version[0].version
     with running_store(host=here) as store:
         bucket = Bucket(BUCKET)
         tokens.add(bucket, "test", TOKEN)
         Registry(bucket).publish(*second_version)
-        Registry(bucket).promote(champion)
-        assert dataset.seed(bucket, os.environ)
+        Registry(bucket).promote(live)
+        assert dataset.store_mnist(bucket, os.environ)
         variables = lambda_invoke.environment_of_functions(store.environment(there))
         variables[lambda_invoke.RETRAIN]["DIGITS_RETRAIN_RECIPE"] = "quick"
         (tmp_path / "env.json").write_text(json.dumps(variables))
         command = ["sam", "local", "invoke", lambda_invoke.RETRAIN, "--event", str(EVENT), "--skip-pull-image"]
         command += ["--env-vars", str(tmp_path / "env.json")]
         with running_api(store.environment()) as server:
-            assert answering_version(server) == champion
+            assert answering_version(server) == live
             finished = subprocess.run(command, capture_output=True, text=True, check=False)
             assert finished.returncode == 0, finished.stderr
             print(finished.stderr, finished.stdout)
             outcome = json.loads(finished.stdout.strip().splitlines()[-1])
             assert outcome["outcome"] == "promote", finished.stderr
-            assert outcome["decision"]["champion"] == champion
+            assert outcome["decision"]["live"] == live
             time.sleep(2 * TTL_SECONDS)
-            assert answering_version(server) == outcome["version"] != champion
+            assert answering_version(server) == outcome["version"] != live

@@ -17,7 +17,7 @@ from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
 from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
-from training.artifacts import FIELD_FOLDER
+from training.artifacts import DISTORTED_FOLDER
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def server(published: Bucket, store: EmbeddedStore, allowed_origins: tuple[str, 
 def output(trained: Path, tmp_path: Path) -> Path:
     """A folder for versions that has the distorted digits already."""
     folder = tmp_path / "artifacts"
-    shutil.copytree(trained.parent / FIELD_FOLDER, folder / FIELD_FOLDER)
+    shutil.copytree(trained.parent / DISTORTED_FOLDER, folder / DISTORTED_FOLDER)
     return folder
 
 
@@ -61,7 +61,7 @@ def trainings(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     from training import job
 
     limits: list[float | None] = []
-    shutil.copytree(trained.parent / FIELD_FOLDER, tmp_path / "artifacts" / FIELD_FOLDER)
+    shutil.copytree(trained.parent / DISTORTED_FOLDER, tmp_path / "artifacts" / DISTORTED_FOLDER)
 
     def run(*arguments: Any, stop: Any, **_: Any) -> Path:
         limits.append(stop._limit_seconds)

@@ -21,17 +21,17 @@ def test_the_first_run_puts_mnist_into_the_bucket(
     monkeypatch.setattr(dataset, "_mnist", lambda _, source: checked.append(source))
     path = tmp_path / "mnist.npz"
     np.savez(path, **dict(zip(dataset._PARTS, arrays, strict=True)))  # type: ignore[arg-type]
-    assert dataset.seed(bucket, {"DIGITS_MNIST": str(path)}) == str(path)
+    assert dataset.store_mnist(bucket, {"DIGITS_MNIST": str(path)}) == str(path)
     assert checked == [str(path)]
     kept = dataset._read_npz(bucket.get(MNIST_KEY).data, "bucket")
     assert all((ours == theirs).all() for ours, theirs in zip(arrays, kept, strict=True))
-    assert dataset.seed(bucket, {"DIGITS_MNIST": str(path)}) is None
+    assert dataset.store_mnist(bucket, {"DIGITS_MNIST": str(path)}) is None
 
 
 def test_what_is_not_mnist_is_not_put_there(bucket: Bucket, tmp_path: Path) -> None:
     path = tmp_path / "mnist.npz"
     np.savez(path, x_train=np.zeros(3), y_train=np.zeros(3), x_test=np.zeros(3), y_test=np.zeros(3))
     with pytest.raises(DataError):
-        dataset.seed(bucket, {"DIGITS_MNIST": str(path)})
-    assert dataset.seed(bucket, {"DIGITS_MNIST": "embedded"}) is None
+        dataset.store_mnist(bucket, {"DIGITS_MNIST": str(path)})
+    assert dataset.store_mnist(bucket, {"DIGITS_MNIST": "embedded"}) is None
     assert list(bucket.keys("")) == []

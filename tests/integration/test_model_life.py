@@ -24,7 +24,7 @@ from tests.integration.test_registry import another
 type Version = tuple[Manifest, dict[str, bytes]]
 
 ROUNDS = 100
-PROMOTE = Decision(outcome="promote", decided_at=datetime(2030, 1, 1, tzinfo=UTC), champion=None)
+PROMOTE = Decision(outcome="promote", decided_at=datetime(2030, 1, 1, tzinfo=UTC), live=None)
 
 
 @pytest.fixture
@@ -38,7 +38,7 @@ def slim(version: Version) -> Version:
 # Two at a time
 
 
-def test_of_two_promotions_exactly_one_wins_and_the_other_is_told_which_version_stands(
+def test_of_two_promotions_exactly_one_wins_and_the_other_is_told_which_version_is_live(
     bucket: Bucket, slim: Version
 ) -> None:
     names = []
@@ -66,7 +66,7 @@ def test_of_two_promotions_exactly_one_wins_and_the_other_is_told_which_version_
         assert winner in names
         assert outcomes[1] == f"won {winner}", (round_, outcomes)
         assert outcomes[0].startswith("lost")
-        assert outcomes[0].endswith(f"{winner} stands")
+        assert outcomes[0].endswith(f"{winner} is live")
 
 
 # Taken back
@@ -81,7 +81,7 @@ def test_rollback_goes_to_the_version_before_and_records_it(bucket: Bucket, vers
     assert registry.live_state().version == newer[0].version
     assert registry.rollback(reason="reads sevens as ones") == version[0].version == registry.live_state().version
     (taken_back,) = decisions.recorded(bucket, newer[0].version)
-    assert (taken_back.outcome, taken_back.champion) == ("take back", version[0].version)
+    assert (taken_back.outcome, taken_back.live) == ("take back", version[0].version)
     assert taken_back.reason == "reads sevens as ones"
 
 
@@ -435,7 +435,7 @@ def test_rollback_and_prune_can_be_killed_at_any_step(bucket: Bucket, many: list
 
 
 def test_a_decision_is_never_lost_to_another_one(bucket: Bucket, slim: Version) -> None:
-    decision = decisions.Decision(outcome="refuse", decided_at=datetime.now(UTC), champion=None)
+    decision = decisions.Decision(outcome="refuse", decided_at=datetime.now(UTC), live=None)
     name = slim[0].version
     for _ in range(3):
         decisions.record(bucket, name, decision)

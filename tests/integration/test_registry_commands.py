@@ -33,15 +33,13 @@ def costly(at_home: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "MOST_MULTIPLY_ADDS", 1_000)
 
 
-def test_publish_makes_a_trained_folder_current(
-    bucket: Bucket, trained: Path, version: Version, capsys: Output
-) -> None:
+def test_publish_makes_a_trained_folder_live(bucket: Bucket, trained: Path, version: Version, capsys: Output) -> None:
     assert main(["publish", str(trained)]) == 0
-    assert f"current is {version[0].version}" in capsys.readouterr().out
+    assert f"live is {version[0].version}" in capsys.readouterr().out
     assert Registry(bucket).load().manifest == version[0]
 
 
-def test_models_marks_the_current_one(published: Bucket, version: Version, capsys: Output) -> None:
+def test_models_marks_the_live_one(published: Bucket, version: Version, capsys: Output) -> None:
     assert main(["models"]) == 0
     line = capsys.readouterr().out.splitlines()[1]
     assert line.startswith(f"*  {version[0].version}")
@@ -61,11 +59,11 @@ def test_a_model_is_promoted_taken_back_verified_pinned_and_pruned(
     assert f"{second}: promoted" in shown
     assert f"over {first}" in shown
     assert "of 35 checks passed" in shown
-    assert f"current is {second}, before it {first}" in shown
+    assert f"live is {second}, before it {first}" in shown
     assert main(["rollback", "--dry-run"]) == 0
-    assert f"current would be {first}, and {second} taken back" in capsys.readouterr().out
+    assert f"live would be {first}, and {second} taken back" in capsys.readouterr().out
     assert main(["rollback", "--reason", "only a test"]) == 0
-    assert f"current is {first}, and {second} taken back" in capsys.readouterr().out
+    assert f"live is {first}, and {second} taken back" in capsys.readouterr().out
     assert_fails(capsys, main(["rollback"]), f"{second} was taken back itself")
     assert main(["verify", first]) == 0
     assert "10 golden answers are right" in capsys.readouterr().out
@@ -87,7 +85,7 @@ def test_a_model_that_is_refused_is_told_why_and_changes_nothing(
     shown = capsys.readouterr().out
     assert "refused, over" in shown
     assert "failed: multiply-adds: " in shown
-    assert f"current is {version[0].version}, as before" in shown
+    assert f"live is {version[0].version}, as before" in shown
     assert Registry(published).load().manifest == version[0]
     assert_fails(capsys, main(["promote", second_version[0].version, "--force", " "]), "--force needs a reason")
 
@@ -107,7 +105,7 @@ def test_what_cannot_be_read_is_not_replaced_without_force(
     assert main(["promote", second_version[0].version]) == 1
     assert main(["models"]) == 0
     shown = capsys.readouterr().out
-    assert "what is current cannot be read" in shown
+    assert "what is live cannot be read" in shown
     assert "schema_version" in next(line for line in shown.splitlines() if version[0].version in line)
     assert main(["promote", second_version[0].version, "--force", "the other is of a newer release"]) == 0
     assert Registry(published).load().manifest == second_version[0]
@@ -119,7 +117,7 @@ def test_promoting_needs_the_holdout_that_the_model_was_chosen_on(
     Registry(published).publish(*second_version)
     subset = load_subset()
     monkeypatch.setattr(dataset, "find", lambda *_: replace(subset, holdout=subset.test))
-    monkeypatch.setattr(robustness, "field_digits", lambda *_: None)
+    monkeypatch.setattr(robustness, "distorted_digits", lambda *_: None)
     status = main(["promote", second_version[0].version])
     assert_fails(capsys, status, "has another: name the data set that it was trained on")
 

@@ -62,7 +62,7 @@ def test_where_nothing_has_changed_it_says_so_and_ends(
     monkeypatch.setenv("DIGITS_RETRAIN_RECIPE", "default")
     Registry(bucket).publish(*read_folder(trained))
     Registry(bucket).promote(trained.name)
-    decision = Decision(outcome="promote", decided_at=datetime.now(UTC), champion=None)
+    decision = Decision(outcome="promote", decided_at=datetime.now(UTC), live=None)
     decisions.record(bucket, trained.name, decision)
     assert invoke() == {
         "outcome": "unchanged",
@@ -73,7 +73,7 @@ def test_where_nothing_has_changed_it_says_so_and_ends(
     assert "nothing to do" in caplog.text
 
 
-def test_a_challenger_that_is_refused_leaves_the_champion(
+def test_a_challenger_that_is_refused_leaves_the_live_version(
     bucket: Bucket, trainings: list[float | None], second_version: Version, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Registry(bucket).publish(*second_version)

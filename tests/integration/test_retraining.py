@@ -132,7 +132,7 @@ def test_a_lost_race_is_decided_anew(
     monkeypatch.setattr(Registry, "promote", overtaken)
     retrained = run()
     assert retrained.decision is not None
-    assert retrained.decision.champion == second_version[0].version
-    champions = [each.champion for each in decisions.recorded(bucket, retrained.version)]
-    assert champions == [None, second_version[0].version]
+    assert retrained.decision.live == second_version[0].version
+    live = [each.live for each in decisions.recorded(bucket, retrained.version)]
+    assert live == [None, second_version[0].version]
     assert len(trainings) == 1

@@ -22,7 +22,7 @@ from digits.registry.versions import Registry
 from tests.commands import assert_fails
 from training import job, promotion, train_commands
 from training.__main__ import main
-from training.artifacts import FIELD_FOLDER, latest_folder, read_folder
+from training.artifacts import DISTORTED_FOLDER, latest_folder, read_folder
 from training.dataset import load_subset
 from training.distortions import thick_pen
 from training.lease import held
@@ -37,7 +37,7 @@ TENSORFLOW_WARNS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
 
 def versions(output: Path) -> list[Path]:
-    return [path for path in output.iterdir() if path.name != FIELD_FOLDER]
+    return [path for path in output.iterdir() if path.name != DISTORTED_FOLDER]
 
 
 # Ended early

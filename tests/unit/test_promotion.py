@@ -18,7 +18,7 @@ from training import promotion
 from training.dataset import Part
 from training.distortions import ROWS
 from training.promotion import MARGINS, decide, describe, non_inferiority_bound
-from training.robustness import FieldDigits, FieldRow
+from training.robustness import DistortedDigits, DistortedRow
 
 type Wrong = Callable[[int, int], bool]
 
@@ -37,17 +37,17 @@ def part() -> Part:
 HOLDOUT = part()
 
 
-def field() -> FieldDigits:
+def distorted() -> DistortedDigits:
     sample = HOLDOUT.sample(ROW_COUNT)
     rows = {}
     for number, name in enumerate(ROWS):
         images = sample.images.copy()
         images[:, 0, 3] = number + 1
-        rows[name] = FieldRow(images, np.array([""] * ROW_COUNT))
-    return FieldDigits(sample.labels, rows)
+        rows[name] = DistortedRow(images, np.array([""] * ROW_COUNT))
+    return DistortedDigits(sample.labels, rows)
 
 
-FIELD = field()
+DISTORTED = distorted()
 
 
 def fake(
@@ -95,56 +95,58 @@ def failed(decision: Decision) -> set[str]:
 # The decision
 
 
-def test_the_first_model_needs_no_champion() -> None:
-    decision = decide(None, fake(), HOLDOUT, FIELD)
-    assert (decision.outcome, decision.champion) == ("promote", None)
+def test_the_first_model_needs_none_that_is_live() -> None:
+    decision = decide(None, fake(), HOLDOUT, DISTORTED)
+    assert (decision.outcome, decision.live) == ("promote", None)
     assert [check.name for check in decision.checks] == [
         "accuracy",
         "calibration error",
-        "calibration error, field",
+        "calibration error, distorted digits",
         "bytes",
         "multiply-adds",
     ]
 
 
-def test_an_equal_model_takes_the_champions_place() -> None:
-    decision = decide(fake(clean_errors(25), name="20250101T000000Z-00000000"), fake(clean_errors(25)), HOLDOUT, FIELD)
+def test_an_equal_model_takes_the_live_models_place() -> None:
+    decision = decide(
+        fake(clean_errors(25), name="20250101T000000Z-00000000"), fake(clean_errors(25)), HOLDOUT, DISTORTED
+    )
     assert decision.outcome == "promote"
     assert len(decision.checks) == 5 + 3 + 10 + len(ROWS)
     assert [score.version[:4] for score in decision.scores] == ["2025", "2026"]
 
 
 def test_a_worse_model_is_refused() -> None:
-    decision = decide(fake(clean_errors(25)), fake(clean_errors(45)), HOLDOUT, FIELD)
+    decision = decide(fake(clean_errors(25)), fake(clean_errors(45)), HOLDOUT, DISTORTED)
     assert decision.outcome == "refuse"
     assert "accuracy, difference at 95 %" in failed(decision)
 
 
 def test_a_difference_that_is_merely_not_significant_proves_nothing() -> None:
     """Two digits of difference, but so many digits read differently that it could be the margin and more."""
-    champion, challenger = fake(clean_errors(45)), fake(clean_errors(47, offset=5))
-    decision = decide(champion, challenger, HOLDOUT, FIELD)
+    live, challenger = fake(clean_errors(45)), fake(clean_errors(47, offset=5))
+    decision = decide(live, challenger, HOLDOUT, DISTORTED)
     assert failed(decision) == {"accuracy, difference at 95 %"}
     (check,) = decision.failed
     assert check.figure < -MARGINS.accuracy < -2 / COUNT
 
 
 def test_a_class_is_not_given_up_for_the_others() -> None:
-    """As many errors as the champion has, but all of them sevens."""
+    """As many errors as the live model has, but all of them sevens."""
     sevens = set(range(7, 300, 10))
-    decision = decide(fake(clean_errors(30)), fake(lambda index, row: row == 0 and index in sevens), HOLDOUT, FIELD)
+    decision = decide(fake(clean_errors(30)), fake(lambda index, row: row == 0 and index in sevens), HOLDOUT, DISTORTED)
     assert "digit 7, difference" in failed(decision)
 
 
 def test_a_robustness_row_is_not_given_up() -> None:
     position = list(ROWS).index("inverted") + 1
-    decision = decide(fake(), fake(lambda index, row: row == position and index % 30 == 0), HOLDOUT, FIELD)
+    decision = decide(fake(), fake(lambda index, row: row == position and index % 30 == 0), HOLDOUT, DISTORTED)
     assert failed(decision) == {"row inverted, difference"}
 
 
 def test_a_model_must_be_calibrated() -> None:
-    decision = decide(None, fake(confidence=0.9), HOLDOUT, FIELD)
-    assert failed(decision) == {"calibration error", "calibration error, field"}
+    decision = decide(None, fake(confidence=0.9), HOLDOUT, DISTORTED)
+    assert failed(decision) == {"calibration error", "calibration error, distorted digits"}
 
 
 @pytest.mark.parametrize(
@@ -153,22 +155,22 @@ def test_a_model_must_be_calibrated() -> None:
 )
 def test_a_model_of_less_data_is_refused(own_count: int, training_count: int, name: str) -> None:
     challenger = fake(own_count=own_count, training_count=training_count)
-    assert failed(decide(fake(), challenger, HOLDOUT, FIELD)) == {name}
+    assert failed(decide(fake(), challenger, HOLDOUT, DISTORTED)) == {name}
 
 
 def test_size_and_operations_have_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "multiply_adds", lambda _: 60_000_000)
-    decision = decide(None, fake(size_bytes=4_800_000), HOLDOUT, FIELD)
+    decision = decide(None, fake(size_bytes=4_800_000), HOLDOUT, DISTORTED)
     assert failed(decision) == {"bytes", "multiply-adds"}
 
 
 def test_a_bad_first_model_is_refused() -> None:
-    decision = decide(None, fake(lambda index, _: index % 10 == 0), HOLDOUT, FIELD)
+    decision = decide(None, fake(lambda index, _: index % 10 == 0), HOLDOUT, DISTORTED)
     assert "accuracy" in failed(decision)
 
 
 def test_force_is_recorded_with_its_reason_and_the_checks_that_failed() -> None:
-    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, FIELD, force="the old one is compromised")
+    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, DISTORTED, force="the old one is compromised")
     assert (decision.outcome, decision.reason) == ("force", "the old one is compromised")
     assert failed(decision)
     lines = "\n".join(describe("20260101T000000Z-00000000", decision))
@@ -178,7 +180,7 @@ def test_force_is_recorded_with_its_reason_and_the_checks_that_failed() -> None:
 
 
 def test_the_test_digits_are_reported_and_not_decided_on() -> None:
-    decision = decide(None, fake(), HOLDOUT, FIELD)
+    decision = decide(None, fake(), HOLDOUT, DISTORTED)
     assert decision.scores[0].test_accuracy == 0.5
     assert decision.outcome == "promote"
 
@@ -189,7 +191,7 @@ def test_a_figure_that_is_no_number_passes_nothing() -> None:
 
 
 def test_a_decision_survives_json() -> None:
-    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, FIELD)
+    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, DISTORTED)
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
     assert decision.decided_at <= datetime.now(UTC)
 

@@ -46,7 +46,7 @@ def write(folder: Path, manifest: Manifest, **changes: Any) -> str:
         "candidates": [CANDIDATE],
         "test": test,
         "on_test": answers,
-        "in_the_field": (answers, test.labels),
+        "on_distorted": (answers, test.labels),
     }
     report.write(folder, manifest, **arguments | changes)
     return (folder / report.PAGE).read_text()

@@ -14,7 +14,7 @@ from digits.model.manifest import Manifest, RobustnessRow
 from training import robustness
 from training.dataset import load_subset
 from training.distortions import ROWS
-from training.robustness import FieldDigits, FieldRow, field_digits, measure_rows, met, points
+from training.robustness import DistortedDigits, DistortedRow, distorted_digits, measure_rows, met, points
 
 VERDICTS = np.array(["", "", "", "blank"])
 LABELS = np.array([1, 2, 3, 4], np.uint8)
@@ -30,10 +30,10 @@ class Says:
         return answers.astype(np.float32)
 
 
-def row(answers: list[int], confidence: list[int]) -> FieldRow:
+def row(answers: list[int], confidence: list[int]) -> DistortedRow:
     images = np.zeros((4, 28, 28), np.uint8)
     images[:3, 0, 0], images[:3, 0, 1] = answers, confidence
-    return FieldRow(images, VERDICTS)
+    return DistortedRow(images, VERDICTS)
 
 
 def table_row(**changes: Any) -> RobustnessRow:
@@ -43,7 +43,7 @@ def table_row(**changes: Any) -> RobustnessRow:
 
 def test_a_refused_digit_is_none_that_was_read() -> None:
     rows = {"clean": row([1, 2, 3], [90, 90, 90]), "photo": row([1, 2, 9], [90, 90, 60])}
-    table = measure_rows(Says(), FieldDigits(LABELS, rows), threshold=0.8)  # type: ignore[arg-type]
+    table = measure_rows(Says(), DistortedDigits(LABELS, rows), threshold=0.8)  # type: ignore[arg-type]
     assert [each.accuracy for each in table.rows] == [0.75, 0.5]
     assert table.rows[0].refused == {"blank": 0.25}
     assert table.accepted_share == 5 / 8
@@ -54,12 +54,12 @@ def test_a_refused_digit_is_none_that_was_read() -> None:
 
 
 def test_nothing_is_accepted_without_a_threshold() -> None:
-    table = measure_rows(Says(), FieldDigits(LABELS, {"clean": row([1, 2, 3], [90] * 3)}), threshold=None)  # type: ignore[arg-type]
+    table = measure_rows(Says(), DistortedDigits(LABELS, {"clean": row([1, 2, 3], [90] * 3)}), threshold=None)  # type: ignore[arg-type]
     assert (table.accepted_share, table.accepted_accuracy) == (0, None)
 
 
 def test_pooled_digits_leave_out_what_was_refused() -> None:
-    part = FieldDigits(LABELS, {"clean": row([1, 2, 3], [90] * 3), "photo": row([1, 2, 9], [90] * 3)}).pooled()
+    part = DistortedDigits(LABELS, {"clean": row([1, 2, 3], [90] * 3), "photo": row([1, 2, 9], [90] * 3)}).pooled()
     assert part.labels.tolist() == [1, 2, 3, 1, 2, 3]
     assert part.images[:, 0, 0].tolist() == [1, 2, 3, 1, 2, 9]
 
@@ -82,29 +82,31 @@ def test_a_row_meets_its_aim_by_points_and_refusals(changes: dict[str, Any], ver
 
 def test_distorted_digits_are_kept_and_always_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = load_subset().holdout.sample(3)
-    made = field_digits(part, tmp_path / "kept").rows
+    made = distorted_digits(part, tmp_path / "kept").rows
     assert made.keys() == ROWS.keys()
     np.testing.assert_array_equal(made["clean"].images, part.images)
-    np.testing.assert_array_equal(field_digits(part, tmp_path / "elsewhere").rows["photo"].images, made["photo"].images)
+    np.testing.assert_array_equal(
+        distorted_digits(part, tmp_path / "elsewhere").rows["photo"].images, made["photo"].images
+    )
 
     def refuse(*_: object) -> None:
         raise AssertionError("made again")
 
     monkeypatch.setattr(robustness, "distort", refuse)
-    kept = field_digits(part, tmp_path / "kept").rows
+    kept = distorted_digits(part, tmp_path / "kept").rows
     for name, each in made.items():
         np.testing.assert_array_equal(each.images, kept[name].images)
         np.testing.assert_array_equal(each.verdicts, kept[name].verdicts)
     with pytest.raises(AssertionError, match="made again"):
-        field_digits(load_subset().holdout.sample(2), tmp_path / "kept")
+        distorted_digits(load_subset().holdout.sample(2), tmp_path / "kept")
 
 
 def test_a_damaged_copy_is_made_again(tmp_path: Path) -> None:
     part = load_subset().holdout.sample(2)
-    made = field_digits(part, tmp_path).rows
+    made = distorted_digits(part, tmp_path).rows
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(kept.read_bytes()[:100])
-    np.testing.assert_array_equal(field_digits(part, tmp_path).rows["photo"].images, made["photo"].images)
+    np.testing.assert_array_equal(distorted_digits(part, tmp_path).rows["photo"].images, made["photo"].images)
 
 
 def test_where_nothing_can_be_kept_the_digits_are_made_all_the_same(tmp_path: Path) -> None:
@@ -112,7 +114,7 @@ def test_where_nothing_can_be_kept_the_digits_are_made_all_the_same(tmp_path: Pa
     blocked = tmp_path / "file"
     blocked.write_text("in the way")
     said: list[str] = []
-    assert field_digits(part, blocked, said.append).rows.keys() == ROWS.keys()
+    assert distorted_digits(part, blocked, said.append).rows.keys() == ROWS.keys()
     assert [line.split(":")[1].split()[0] for line in said] == ["distorting", "not"]
 
 

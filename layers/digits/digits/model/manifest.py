@@ -96,7 +96,7 @@ class Metrics(_Record):
 
 
 class RobustnessRow(_Record):
-    """How digits are read after one thing that happens to them in the field.
+    """How digits are read that were distorted in one way.
 
     Attributes:
         accuracy: share of all digits that were read right; a refused one was not.

@@ -85,7 +85,7 @@ class CachedObject[T]:
             parse: makes the value; what it raises counts as a failed read.
             missing: makes the error of an absent key.
             keep_when_missing: whether a key that is gone at a re-check is a failed read, which
-                leaves the last good value standing, or an answer, which ends it.
+                leaves the last good value in place, or an answer, which ends it.
             greatest_age_seconds: how long after the store last confirmed it a value is answered.
         """
         self._reader = reader

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from digits.errors import CorruptModelError, ObjectNotFoundError
 from digits.model.manifest import Version, first_problem
@@ -42,6 +42,7 @@ class Scores(BaseModel):
     """How good a model was in the run that decided.
 
     Attributes:
+        distorted_accuracy: mean over the rows of the robustness table; earlier releases wrote `field_…`.
         test_accuracy: as its manifest reports it; nothing is decided on it.
     """
 
@@ -49,17 +50,20 @@ class Scores(BaseModel):
 
     version: Version
     holdout_accuracy: float
-    field_accuracy: float
+    distorted_accuracy: Annotated[float, Field(validation_alias=AliasChoices("distorted_accuracy", "field_accuracy"))]
     holdout_calibration_error: float
-    field_calibration_error: float
+    distorted_calibration_error: Annotated[
+        float, Field(validation_alias=AliasChoices("distorted_calibration_error", "field_calibration_error"))
+    ]
     test_accuracy: float
 
 
 class Decision(BaseModel):
-    """What was decided on a version, when, against which champion and on which figures.
+    """What was decided on a version, when, against which live version and on which figures.
 
     Attributes:
-        champion: what was live then; null where nothing was.
+        live: what was live then, null where nothing was; where the version was taken back, what is live instead.
+            Earlier releases wrote `champion`.
         reason: of an operator who overruled the checks or took the version back.
         holdout_count: digits that both models were scored on.
     """
@@ -68,7 +72,7 @@ class Decision(BaseModel):
 
     outcome: Outcome
     decided_at: datetime
-    champion: Version | None
+    live: Annotated[Version | None, Field(validation_alias=AliasChoices("live", "champion"))]
     reason: str | None = None
     holdout_count: int | None = None
     scores: list[Scores] = []

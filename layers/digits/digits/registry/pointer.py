@@ -56,7 +56,7 @@ def load_live(read: Callable[[str], bytes], pointer_json: bytes) -> LoadedModel:
     try:
         manifest_json = read(manifest_key(pointer.version))
     except ObjectNotFoundError as error:
-        raise CorruptModelError(f"the current version is not complete: {error} is missing") from error
+        raise CorruptModelError(f"the live version is not complete: {error} is missing") from error
     if sha256(manifest_json) != pointer.manifest_sha256:
         raise CorruptModelError(f"the manifest of {pointer.version} is not the one that was promoted")
     return load_version(read, pointer.version, manifest_json)

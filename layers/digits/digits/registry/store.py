@@ -1,7 +1,7 @@
 """Reading the object store from the request path: one conditional GET.
 
 The reader needs nothing else, so it uses obstore, whose client is ready in a tenth of the time that
-boto3 takes to import. Writers use boto3 (`digits.bucket`).
+boto3 takes to import. Writers use boto3 (`digits.registry.bucket`).
 """
 
 from __future__ import annotations

@@ -76,12 +76,12 @@ class Registry:
         """Point `models/current.json` at a published version.
 
         Args:
-            over: what the decision to promote was made against; what stands now where it is not given.
+            over: what the decision to promote was made against; what is live now where it is not given.
 
         Raises:
             UnknownVersionError: the version is not published.
             CorruptModelError: its files fail their proofs.
-            ConflictError: something else was promoted meanwhile; the message tells what stands.
+            ConflictError: something else was promoted meanwhile; the message tells what is live.
         """
         over = over or self.live_state()
         manifest_json = self._manifest_json(version)
@@ -99,7 +99,7 @@ class Registry:
         except ConflictError as error:
             raise ConflictError(
                 f"{version} was not promoted: something else was promoted meanwhile, and "
-                f"{self.live_state().version} stands"
+                f"{self.live_state().version} is live"
             ) from error
         self._still_there(version, over, etag)
         return pointer
@@ -110,7 +110,7 @@ class Registry:
         return self._bucket.replace(POINTER_KEY, pointer_json, etag)
 
     def _still_there(self, version: str, over: LiveState, etag: str) -> None:
-        """Go back to what stood before where a version was pruned while it was promoted."""
+        """Go back to what was live before where a version was pruned while it was promoted."""
         try:
             self._manifest_json(version)
         except UnknownVersionError as error:
@@ -118,7 +118,7 @@ class Registry:
                 self._bucket.delete(POINTER_KEY)
             else:
                 self._bucket.replace(POINTER_KEY, over.pointer.to_json(), etag)
-            raise ConflictError(f"{version} was deleted while it was promoted, and {over.version} stands") from error
+            raise ConflictError(f"{version} was deleted while it was promoted, and {over.version} is live") from error
 
     def rollback(self, version: str | None = None, reason: str | None = None, dry_run: bool = False) -> str:
         """Go back to a version that was live, without a test: what is live is recorded as taken back.
@@ -147,7 +147,7 @@ class Registry:
             return target
         if live.version:
             # First, so that a process that is killed leaves nothing live that the record does not explain.
-            taken_back = Decision(outcome="take back", decided_at=datetime.now(UTC), champion=target, reason=reason)
+            taken_back = Decision(outcome="take back", decided_at=datetime.now(UTC), live=target, reason=reason)
             record(self._bucket, live.version, taken_back)
         self.promote(target, live)
         return target
@@ -183,7 +183,7 @@ class Registry:
         return live.pointer
 
     def load(self, version: str | None = None) -> LoadedModel:
-        """Return a published model, proved; the current one where no version is given.
+        """Return a published model, proved; the live one where no version is given.
 
         Raises:
             NoModelError: nothing has been promoted yet.
