@@ -76,7 +76,7 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _VP8X_HEADER_BYTES = 30
-_PILLOW_NAMES = tuple(each.plugin.format for each in FORMATS)
+_PILLOW_NAMES = tuple(str(each.plugin.format) for each in FORMATS)
 
 
 @dataclass(frozen=True)
