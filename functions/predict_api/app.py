@@ -14,6 +14,7 @@ from starlette.types import Receive, Scope, Send
 from digits.errors import DigitsError
 from digits.registry.store import ObjectReader, S3Reader
 from functions.predict_api import page, problems
+from functions.predict_api.container import Container
 from functions.predict_api.middleware import (
     REQUEST_ID_HEADER,
     AlwaysCORSMiddleware,
@@ -21,7 +22,6 @@ from functions.predict_api.middleware import (
     RequestMiddleware,
 )
 from functions.predict_api.routes import router
-from functions.predict_api.service import Service
 from functions.predict_api.settings import Settings
 
 REQUEST_HEADERS = ("authorization", "content-encoding", "content-type", "inference-header-content-length", "x-api-key")
@@ -95,7 +95,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
         redoc_url=None,
         redirect_slashes=False,
     )
-    app.state.service = Service(reader, settings.model_ttl_seconds, settings.model_version, threads=threads)
+    app.state.container = Container.over(reader, settings, threads=threads)
     app.state.complete = False
     app.include_router(router)
     app.router.routes.extend(page.ROUTES)

@@ -1,15 +1,55 @@
-"""Where a request carries its token."""
+"""Tokens: where a request carries one, and whether it is valid."""
 
 from __future__ import annotations
 
 from fastapi import Request, Security
 from fastapi.security import APIKeyHeader, HTTPBearer
 
-# For OpenAPI: either header is enough. The check itself is `Service.authenticate`.
+from digits.errors import NoTokensError
+from digits.registry.cache import CachedObject
+from digits.registry.layout import TOKENS_KEY
+from digits.registry.store import ObjectReader
+from digits.registry.tokens import TokenSet
+from functions.predict_api.errors import AuthenticationError
+
+# For OpenAPI: either header is enough. The check itself is the gate's.
 TOKEN_HEADERS = [
     Security(HTTPBearer(auto_error=False, description="a token that `make token` printed")),
     Security(APIKeyHeader(name="x-api-key", auto_error=False, description="the same token")),
 ]
+
+
+class Gate:
+    """Lets in who has a valid token.
+
+    Attributes:
+        tokens: those that are valid, as the store was last seen to hold them.
+    """
+
+    def __init__(self, reader: ObjectReader, ttl_seconds: float) -> None:
+        """Bind the store; it is asked at the first need."""
+        self.tokens: CachedObject[TokenSet] = CachedObject(
+            reader,
+            TOKENS_KEY,
+            parse=TokenSet.from_json,
+            missing=lambda: NoTokensError("no token has been issued yet"),
+            ttl_seconds=ttl_seconds,
+            keep_when_missing=False,
+        )
+
+    def authenticate(self, token: str | None) -> str:
+        """Return the name of a token.
+
+        Raises:
+            AuthenticationError: no token, or not a valid one.
+            UnavailableError: nobody can be let in, as the valid tokens cannot be had.
+        """
+        if not token:
+            raise AuthenticationError("a token is required, as 'Authorization: Bearer …' or in the request document")
+        name = self.tokens.get().name_of(token)
+        if name is None:
+            raise AuthenticationError("the token is not valid")
+        return name
 
 
 def header_token(request: Request) -> str | None:

@@ -84,7 +84,7 @@ def before_snapshot() -> None:
     try:
         app = _application()
         app.complete()
-        app.state.service.warm_up()
+        app.state.container.warm_up()
     except DigitsError as error:
         logger.warning("nothing is loaded into the snapshot: %s", error)
 
@@ -92,7 +92,7 @@ def before_snapshot() -> None:
 def after_restore() -> None:
     """Let the first request after a restore ask for news, over connections of its own."""
     try:
-        _application().state.service.restore()
+        _application().state.container.restore()
     except DigitsError as error:
         logger.warning("the restored container cannot be used yet: %s", error)
 

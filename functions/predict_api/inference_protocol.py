@@ -13,6 +13,7 @@ from pydantic_core import to_json
 from digits.model.proof import LoadedModel
 from functions.predict_api import problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
+from functions.predict_api.container import Container, container_of
 from functions.predict_api.errors import MediaTypeError, NotFoundError
 from functions.predict_api.inference_schemas import (
     MODEL_NAME,
@@ -26,7 +27,6 @@ from functions.predict_api.inference_schemas import (
     TensorMetadata,
 )
 from functions.predict_api.payloads import MAX_BODY_BYTES, read_body
-from functions.predict_api.service import Service, service_of
 from functions.predict_api.tensors import decompress, read_inference, write_tensor
 
 SERVER_NAME = "lambda-digits"
@@ -48,41 +48,41 @@ class Message:
     document_length: str | None
 
 
-async def _service(request: Request) -> Service:
+async def _container(request: Request) -> Container:
     """A coroutine, as FastAPI runs plain functions in threads, which end with each Lambda invocation."""
-    return service_of(request)
+    return container_of(request)
 
 
-ServiceOf = Annotated[Service, Depends(_service)]
+ContainerOf = Annotated[Container, Depends(_container)]
 
 
-async def _caller(request: Request, service: ServiceOf) -> str:
-    return await service.run(service.authenticate, header_token(request))
+async def _caller(request: Request, container: ContainerOf) -> str:
+    return await container.workers.run(container.gate.authenticate, header_token(request))
 
 
 Caller = Annotated[str, Depends(_caller)]
 
 
-async def _live_model(
-    service: ServiceOf, name: Annotated[str, Path(description=f"`{MODEL_NAME}`", examples=[MODEL_NAME])]
+async def _named_model(
+    container: ContainerOf, name: Annotated[str, Path(description=f"`{MODEL_NAME}`", examples=[MODEL_NAME])]
 ) -> LoadedModel:
     if name != MODEL_NAME:
         raise NotFoundError(f"there is no model of that name; the model is {MODEL_NAME!r}")
-    return await service.run(service.model)
+    return await container.workers.run(container.model.get)
 
 
-LiveModel = Annotated[LoadedModel, Depends(_live_model)]
+NamedModel = Annotated[LoadedModel, Depends(_named_model)]
 
 
-async def _live_version(
-    model: LiveModel, version: Annotated[str, Path(description="the live version, as the metadata names it")]
+async def _named_version(
+    model: NamedModel, version: Annotated[str, Path(description="the live version, as the metadata names it")]
 ) -> LoadedModel:
     if version != model.manifest.version:
         raise NotFoundError(f"only the live version is served, which is {model.manifest.version!r}")
     return model
 
 
-LiveVersion = Annotated[LoadedModel, Depends(_live_version)]
+NamedVersion = Annotated[LoadedModel, Depends(_named_version)]
 
 
 async def _message(
@@ -153,9 +153,9 @@ async def live() -> Live:
 
 
 @router.get("/health/ready", summary="Can the service infer?", responses=problems.documented(503))
-async def ready(service: ServiceOf) -> Ready:
+async def ready(container: ContainerOf) -> Ready:
     """Load the model if need be; 503 as long as that does not succeed."""
-    await service.run(service.model)
+    await container.workers.run(container.model.get)
     return Ready()
 
 
@@ -166,42 +166,44 @@ async def server_metadata(request: Request) -> ServerMetadata:
 
 
 @router.get("/models/{name}", **_METADATA)
-async def model_metadata(model: LiveModel) -> ModelMetadata:
+async def model_metadata(model: NamedModel) -> ModelMetadata:
     """Describe the tensors of the live model."""
     return _metadata(model)
 
 
 @router.get("/models/{name}/versions/{version}", **_METADATA)
-async def version_metadata(model: LiveVersion) -> ModelMetadata:
+async def version_metadata(model: NamedVersion) -> ModelMetadata:
     """Describe the tensors of a version, which must be the live one."""
     return _metadata(model)
 
 
 @router.get("/models/{name}/ready", **_READY)
-async def model_ready(model: LiveModel) -> ModelReady:  # noqa: ARG001
+async def model_ready(model: NamedModel) -> ModelReady:  # noqa: ARG001
     """Load the model if need be; 503 as long as that does not succeed."""
     return ModelReady()
 
 
 @router.get("/models/{name}/versions/{version}/ready", **_READY)
-async def version_ready(model: LiveVersion) -> ModelReady:  # noqa: ARG001
+async def version_ready(model: NamedVersion) -> ModelReady:  # noqa: ARG001
     """Tell whether a version is the live one."""
     return ModelReady()
 
 
 @router.post("/models/{name}/infer", **_INFER)
-async def infer(service: ServiceOf, caller: Caller, model: LiveModel, message: ReceivedMessage) -> Response:
+async def infer(container: ContainerOf, caller: Caller, model: NamedModel, message: ReceivedMessage) -> Response:
     """Infer with the live model; the input is taken as it is, without the canonical form.
 
     A request holds up to 1,000 images as JSON, and about 5,700 as binary data: as many as 4,500,000 bytes hold.
     """
-    return await service.run(_infer, model, message, caller)
+    return await container.workers.run(_infer, model, message, caller)
 
 
 @router.post("/models/{name}/versions/{version}/infer", **_INFER)
-async def version_infer(service: ServiceOf, caller: Caller, model: LiveVersion, message: ReceivedMessage) -> Response:
+async def version_infer(
+    container: ContainerOf, caller: Caller, model: NamedVersion, message: ReceivedMessage
+) -> Response:
     """Infer with a version, which must be the live one."""
-    return await service.run(_infer, model, message, caller)
+    return await container.workers.run(_infer, model, message, caller)
 
 
 def _metadata(model: LoadedModel) -> ModelMetadata:

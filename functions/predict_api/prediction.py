@@ -12,8 +12,8 @@ from digits import reading
 from digits.errors import InputError
 from digits.model.proof import LoadedModel
 from digits.reading import Picture, Prepared, Reading
+from digits.registry.live import LiveModel
 from functions.predict_api.schemas import Explanation, ModelReference, Prediction
-from functions.predict_api.service import Service
 from functions.predict_api.timing import ServerTiming
 
 
@@ -40,11 +40,11 @@ def prepare_each(readers: tuple[Callable[[], Picture], ...], timing: ServerTimin
     return outcomes
 
 
-def load(service: Service, timing: ServerTiming) -> LoadedModel:
+def load(model: LiveModel, timing: ServerTiming) -> LoadedModel:
     """Return the model; where that took a load or a refresh, the timing tells."""
-    before = service.loaded
+    before = model.value
     with timing.phase("load"):
-        loaded = service.model()
+        loaded = model.get()
     if loaded is before:
         timing.forget("load")
     return loaded

@@ -11,8 +11,10 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from digits.errors import InputError
 from digits.model.identity import MODEL_FILE
 from digits.reading import Prepared
+from digits.registry.live import LiveModel
 from functions.predict_api import problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
+from functions.predict_api.container import container_of
 from functions.predict_api.payloads import Body, Payload, envelope_token, read_body, read_payload
 from functions.predict_api.prediction import load, predict, prepare, prepare_each
 from functions.predict_api.schemas import (
@@ -23,7 +25,6 @@ from functions.predict_api.schemas import (
     Predictions,
     Problem,
 )
-from functions.predict_api.service import Service, service_of
 from functions.predict_api.timing import ServerTiming
 
 logger = logging.getLogger(__name__)
@@ -41,29 +42,30 @@ class Admitted:
 
 async def _admit(request: Request) -> Admitted:
     """Check the token before anything else is judged; a header wins over the envelope."""
-    service, timing = service_of(request), ServerTiming()
+    container, timing = container_of(request), ServerTiming()
     token, body = header_token(request), None
     if token is None and Body(b"", request.headers.get("content-type", "")).is_json:
         body = await read_body(request)
         token = envelope_token(body)
     with timing.phase("token"):
-        caller = await service.run(service.authenticate, token)
+        caller = await container.workers.run(container.gate.authenticate, token)
     return Admitted(caller, body or await read_body(request), timing)
 
 
 @router.get("/health", tags=["service"], summary="Is the process up?")
 async def health(request: Request) -> Health:
     """Answer without a token and without loading a model."""
-    service = service_of(request)
-    version = service.loaded.manifest.version if service.loaded else None
-    return Health(model=version, refresh_failures=service.refresh_failures)
+    container = container_of(request)
+    loaded = container.model.value
+    version = loaded.manifest.version if loaded else None
+    return Health(model=version, refresh_failures=container.refresh_failures)
 
 
 @router.get("/v1/model", tags=["service"], summary="Which model answers?", responses=problems.documented(503))
 async def model(request: Request) -> ModelSummary:
     """Describe the live model: how it was trained and how good it is."""
-    service = service_of(request)
-    manifest = (await service.run(service.model)).manifest
+    container = container_of(request)
+    manifest = (await container.workers.run(container.model.get)).manifest
     return ModelSummary(
         version=manifest.version,
         created_at=manifest.created_at,
@@ -101,12 +103,15 @@ async def predict_digits(
     One picture is answered by its prediction. `instances`, or several files in a form, are answered by
     `predictions` in the same order, where a picture that cannot be read has a problem in its place.
     """
-    service, timing = service_of(request), admitted.timing
-    if service.is_cold():
+    container, timing = container_of(request), admitted.timing
+    if not container.warm.is_set():
+        container.warm.set()
         timing.note("cold")
     with timing.phase("decode"):
         payload = await read_payload(admitted.body)
-    answer, version = await service.run(_answer, service, payload, request.state.request_id, explain, timing)
+    answer, version = await container.workers.run(
+        _answer, container.model, payload, request.state.request_id, explain, timing
+    )
     with timing.phase("encoding"):
         document = answer.model_dump_json(exclude_none=True)
     logger.info("predicted for token %r with %s", admitted.caller, version)
@@ -115,16 +120,16 @@ async def predict_digits(
 
 
 def _answer(
-    service: Service, payload: Payload, request_id: str, explain: bool, timing: ServerTiming
+    model: LiveModel, payload: Payload, request_id: str, explain: bool, timing: ServerTiming
 ) -> tuple[Prediction | Predictions, str]:
     """Return the answer, and the version of the model that gave it."""
     if not payload.several:
         prepared = prepare(payload.readers[0], timing)
-        loaded = load(service, timing)
+        loaded = load(model, timing)
         return predict([prepared], loaded, request_id, explain, timing)[0], loaded.manifest.version
     outcomes = prepare_each(payload.readers, timing)
     good = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
-    loaded = load(service, timing)
+    loaded = load(model, timing)
     predictions = iter(predict(good, loaded, request_id, explain, timing))
     answers = [
         Problem.model_validate(problems.describe(outcome, request_id))

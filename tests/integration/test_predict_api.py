@@ -24,10 +24,11 @@ from digits.model.manifest import Manifest
 from digits.pictures.images import MEDIA_TYPES, decode
 from digits.registry import layout, tokens
 from digits.registry.bucket import Bucket
+from digits.registry.live import live_model
 from digits.registry.store import S3Reader
 from digits.registry.versions import Registry
+from functions.predict_api.auth import Gate
 from functions.predict_api.payloads import MAX_BODY_BYTES, MAX_INSTANCES, MULTIPART_TYPE
-from functions.predict_api.service import Service
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
 from tests import events
@@ -472,7 +473,7 @@ def test_what_nobody_expected_is_a_problem_with_cors_and_a_logged_traceback(
     def fail(*_: object) -> None:
         raise ZeroDivisionError("secret inner detail")
 
-    monkeypatch.setattr("functions.predict_api.prediction.canonicalize", fail)
+    monkeypatch.setattr("digits.reading.canonicalize", fail)
     response = handler(events.load("http_v2_predict_json"))
     assert_problem(response, 500)
     assert "secret" not in response["body"]
@@ -527,17 +528,17 @@ def test_the_model_is_loaded_once_however_many_requests_arrive_together(
     published: Bucket, store: EmbeddedStore
 ) -> None:
     reader = CountingReader(store)
-    service = Service(reader, ttl_seconds=60)
+    live = live_model(reader, ttl_seconds=60)
     assert reader.keys == []
     with ThreadPoolExecutor(16) as pool:
-        models = list(pool.map(lambda _: service.model(), range(64)))
+        models = list(pool.map(lambda _: live.get(), range(64)))
     assert len({id(model) for model in models}) == 1
     assert sum(key.endswith("model.tflite") for key in reader.keys) == 1
     assert len(reader.keys) == 3
 
 
 def test_many_threads_get_the_same_right_answers(published: Bucket, store: EmbeddedStore) -> None:
-    classifier = Service(CountingReader(store), ttl_seconds=60).model().classifier
+    classifier = live_model(CountingReader(store), ttl_seconds=60).get().classifier
     digits = np.stack([decode(events.digit_file(digit)).pixels for digit in range(10)])
     expected = classifier.predict(digits)
 
@@ -551,17 +552,17 @@ def test_many_threads_get_the_same_right_answers(published: Bucket, store: Embed
 
 def test_revoking_a_token_ends_it_within_the_ttl(published: Bucket, store: EmbeddedStore) -> None:
     tokens.add(published, "second", "second-token")
-    service = Service(CountingReader(store), ttl_seconds=0)
-    assert service.authenticate("second-token") == "second"
+    gate = Gate(CountingReader(store), ttl_seconds=0)
+    assert gate.authenticate("second-token") == "second"
     tokens.revoke(published, "second")
     with pytest.raises(Exception, match="not valid"):
-        service.authenticate("second-token")
-    assert service.authenticate(EVENT_TOKEN) == "events"
+        gate.authenticate("second-token")
+    assert gate.authenticate(EVENT_TOKEN) == "events"
 
 
 def test_no_model_is_an_error_of_its_own(store: EmbeddedStore) -> None:
     with pytest.raises(NoModelError):
-        Service(CountingReader(store), ttl_seconds=60).model()
+        live_model(CountingReader(store), ttl_seconds=60).get()
 
 
 def test_no_sample_digit_is_one_that_the_model_was_trained_on(version: tuple[Manifest, dict[str, bytes]]) -> None:

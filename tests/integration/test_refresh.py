@@ -24,12 +24,12 @@ from digits.model.proof import prove
 from digits.registry import store as digits_store
 from digits.registry.bucket import Bucket
 from digits.registry.layout import POINTER_KEY, manifest_key, object_key
+from digits.registry.live import LiveModel, live_model
 from digits.registry.pointer import Pointer
 from digits.registry.store import S3Reader
 from digits.registry.versions import Registry
 from functions.predict_api import handler as predict_api
 from functions.predict_api.app import create_app
-from functions.predict_api.service import Service
 from functions.predict_api.settings import Settings
 from local.lambda_invoke import EVENT_TOKEN
 from local.server import LocalServer
@@ -46,11 +46,11 @@ def reader(store: EmbeddedStore) -> S3Reader:
 
 
 @pytest.fixture
-def warm(published: Bucket, store: EmbeddedStore) -> Service:
-    """A container that has loaded the trained model, and asks for news in every request."""
-    service = Service(reader(store), ttl_seconds=0)
-    service.model()
-    return service
+def warm(published: Bucket, store: EmbeddedStore) -> LiveModel:
+    """The trained model as a container has loaded it, which asks for news in every request."""
+    model = live_model(reader(store), ttl_seconds=0)
+    model.get()
+    return model
 
 
 def point_at(bucket: Bucket, version: str, manifest_sha256: str | None = None) -> None:
@@ -66,14 +66,14 @@ def point_at(bucket: Bucket, version: str, manifest_sha256: str | None = None) -
 
 
 def test_a_promoted_model_answers_in_the_next_request_after_the_ttl(
-    warm: Service, published: Bucket, version: Version, second_version: Version
+    warm: LiveModel, published: Bucket, version: Version, second_version: Version
 ) -> None:
-    assert warm.model().manifest == version[0]
+    assert warm.get().manifest == version[0]
     Registry(published).publish(*second_version)
     Registry(published).promote(second_version[0].version)
-    assert warm.model().manifest == second_version[0]
+    assert warm.get().manifest == second_version[0]
     Registry(published).rollback()
-    assert warm.model().manifest == version[0]
+    assert warm.get().manifest == version[0]
 
 
 def test_under_load_no_request_fails_and_no_answer_mixes_two_models(
@@ -189,12 +189,12 @@ WRONG: dict[str, tuple[Callable[[Bucket, Version], None], str]] = {
 
 @pytest.mark.parametrize("name", WRONG)
 def test_whatever_is_wrong_the_last_good_model_keeps_answering(
-    name: str, warm: Service, published: Bucket, version: Version, caplog: pytest.LogCaptureFixture
+    name: str, warm: LiveModel, published: Bucket, version: Version, caplog: pytest.LogCaptureFixture
 ) -> None:
     spoil, message = WRONG[name]
     spoil(published, another(version))
-    assert warm.model().manifest == version[0]
-    assert warm.refresh_failures == 1
+    assert warm.get().manifest == version[0]
+    assert warm.failures == 1
     assert message in caplog.text
     assert "the last good one stays" in caplog.text
 
@@ -211,14 +211,14 @@ def test_a_cold_container_says_that_the_service_cannot_answer(
     assert "Traceback" not in response["body"]
 
 
-def test_what_is_mended_is_taken_up(warm: Service, published: Bucket, version: Version) -> None:
+def test_what_is_mended_is_taken_up(warm: LiveModel, published: Bucket, version: Version) -> None:
     later = another(version)
     point = published.get(POINTER_KEY).data
     WRONG["truncated model"][0](published, later)
-    warm.model()
+    warm.get()
     published.replace(POINTER_KEY, point, published.get(POINTER_KEY).etag)
-    assert warm.model().manifest == version[0]
-    assert warm.refresh_failures == 0
+    assert warm.get().manifest == version[0]
+    assert warm.failures == 0
 
 
 # What may be wrong with the store
@@ -269,19 +269,19 @@ def faulty(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> I
 
 
 def test_a_store_in_trouble_leaves_the_last_good_model_within_the_stated_bound(
-    faulty: S3Reader, warm: Service, version: Version
+    faulty: S3Reader, warm: LiveModel, version: Version
 ) -> None:
-    warm._model._reader = faulty
+    warm._reader = faulty
     started = time.monotonic()
-    assert warm.model().manifest == version[0]
+    assert warm.get().manifest == version[0]
     # The bound of one read, twice where the store fails first and hangs then; generous for a busy machine.
     assert time.monotonic() - started < 2 * digits_store.TIMEOUT.total_seconds() + 3
-    assert warm.refresh_failures == 1
+    assert warm.failures == 1
 
 
 def test_a_store_in_trouble_is_told_to_a_cold_container(faulty: S3Reader) -> None:
     with pytest.raises(DigitsError) as caught:
-        Service(faulty, ttl_seconds=60).model()
+        live_model(faulty, ttl_seconds=60).get()
     assert isinstance(caught.value, StoreError) or "pointer" in str(caught.value)
 
 
@@ -292,16 +292,16 @@ def test_a_pinned_container_serves_its_version_whatever_is_promoted(
     published: Bucket, store: EmbeddedStore, version: Version, second_version: Version
 ) -> None:
     Registry(published).publish(*second_version)
-    service = Service(reader(store), 0, model_version=second_version[0].version)
-    assert service.model().manifest == second_version[0]
+    model = live_model(reader(store), 0, second_version[0].version)
+    assert model.get().manifest == second_version[0]
     Registry(published).promote(second_version[0].version)
     Registry(published).rollback()
-    assert service.model().manifest == second_version[0]
+    assert model.get().manifest == second_version[0]
 
 
 def test_a_pin_on_a_version_that_is_not_there_is_told(store: EmbeddedStore) -> None:
     with pytest.raises(NoModelError, match="model 20200101T000000Z-00000000 is not published"):
-        Service(reader(store), 0, model_version="20200101T000000Z-00000000").model()
+        live_model(reader(store), 0, "20200101T000000Z-00000000").get()
 
 
 def test_the_handler_takes_the_pin_from_its_environment(
@@ -320,14 +320,14 @@ def test_a_snapshot_holds_the_model_and_a_restored_container_asks_for_news(
     handler: Handler, published: Bucket, version: Version, second_version: Version
 ) -> None:
     predict_api.before_snapshot()
-    service = predict_api._application().state.service
-    assert service.loaded is not None
-    assert service.loaded.manifest == version[0]
-    store_before = service._reader._store
+    container = predict_api._application().state.container
+    assert container.model.value is not None
+    assert container.model.value.manifest == version[0]
+    store_before = container.reader._store
     Registry(published).publish(*second_version)
     Registry(published).promote(second_version[0].version)
     predict_api.after_restore()
-    assert service._reader._store is not store_before
+    assert container.reader._store is not store_before
     response = handler(events.load("http_v2_predict_png"))
     assert response["headers"]["x-model-version"] == second_version[0].version
 

@@ -1,0 +1,64 @@
+"""What a warm container keeps between requests."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass, field
+from threading import Event
+
+from fastapi import Request
+
+from digits.errors import DigitsError
+from digits.registry.live import LiveModel, live_model
+from digits.registry.store import ObjectReader
+from functions.predict_api.auth import Gate
+from functions.predict_api.settings import Settings
+from functions.predict_api.workers import Workers
+
+
+@dataclass(frozen=True)
+class Container:
+    """The state behind the routes; it may be used from many threads.
+
+    Attributes:
+        warm: set once a prediction has been asked for.
+    """
+
+    reader: ObjectReader
+    model: LiveModel
+    gate: Gate
+    workers: Workers
+    warm: Event = field(default_factory=Event)
+
+    @classmethod
+    def over(cls, reader: ObjectReader, settings: Settings, *, threads: bool) -> Container:
+        """Return the state over a store, which is asked at the first need.
+
+        Args:
+            threads: whether requests come at the same time, as from a server, and must not block each other.
+        """
+        model = live_model(reader, settings.model_ttl_seconds, settings.model_version)
+        return cls(reader, model, Gate(reader, settings.model_ttl_seconds), Workers(threads))
+
+    def warm_up(self) -> None:
+        """Load what there is, so that a snapshot holds it; where there is nothing, the first request will look."""
+        for cached in (self.model, self.gate.tokens):
+            with suppress(DigitsError):
+                cached.get()
+
+    def restore(self) -> None:
+        """Go on from a snapshot: connections are gone, and what was read then is asked for again."""
+        self.reader.reconnect()
+        self.model.expire()
+        self.gate.tokens.expire()
+
+    @property
+    def refresh_failures(self) -> int:
+        """How often in a row the store could not be asked for a model or for tokens."""
+        return self.model.failures + self.gate.tokens.failures
+
+
+def container_of(request: Request) -> Container:
+    """Return the state of the application that a request came to."""
+    container: Container = request.app.state.container
+    return container

@@ -1,0 +1,35 @@
+"""The live model as a reader keeps it: loaded at the first need, re-checked later, the last good one staying."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from digits.errors import NoModelError
+from digits.model.proof import LoadedModel
+from digits.registry.cache import CachedObject
+from digits.registry.layout import POINTER_KEY, manifest_key
+from digits.registry.pointer import load_live, load_version
+from digits.registry.store import ObjectReader, read
+
+type LiveModel = CachedObject[LoadedModel]
+
+
+def live_model(reader: ObjectReader, ttl_seconds: float, version: str | None = None) -> LiveModel:
+    """Return the cache of the model that serves; the store is asked at the first `get`.
+
+    Args:
+        version: serve this one, whatever is promoted; None serves what is.
+    """
+    bytes_of = partial(read, reader)
+    return CachedObject(
+        reader,
+        manifest_key(version) if version else POINTER_KEY,
+        parse=partial(load_version, bytes_of, version) if version else partial(load_live, bytes_of),
+        missing=partial(_no_model, version),
+        ttl_seconds=ttl_seconds,
+        keep_when_missing=True,
+    )
+
+
+def _no_model(version: str | None) -> NoModelError:
+    return NoModelError(f"model {version} is not published" if version else "no model has been published yet")
