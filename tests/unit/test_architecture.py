@@ -141,6 +141,14 @@ def test_locks_are_hashed_and_carry_no_address() -> None:
         assert all("--hash=sha256:" in package for package in packages), path
 
 
+def test_what_only_mlxtend_asks_for_is_in_no_lock() -> None:
+    excluded = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["uv"]["exclude-dependencies"]
+    assert "scikit-learn" in excluded
+    for path in LOCKS[:2]:
+        assert "mlxtend" in locked_versions(path)
+        assert not set(excluded) & locked_versions(path).keys(), path
+
+
 def test_the_runtime_lock_holds_what_serving_declares_and_nothing_of_training() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
