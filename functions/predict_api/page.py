@@ -17,9 +17,16 @@ _INDEX = "index.html"
 _MEDIA_TYPES = {
     _INDEX: "text/html",
     "style.css": "text/css",
-    "script.js": "text/javascript",
     "icon.svg": "image/svg+xml",
     "samples.png": "image/png",
+    "page.js": "text/javascript",
+    "answer.js": "text/javascript",
+    "command.js": "text/javascript",
+    "drawing.js": "text/javascript",
+    "pictures.js": "text/javascript",
+    "question.js": "text/javascript",
+    "service.js": "text/javascript",
+    "sheet.js": "text/javascript",
 }
 _HEADERS = {
     "cache-control": "no-cache",  # kept by the browser, and asked about by its tag each time

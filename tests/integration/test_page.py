@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import re
+from pathlib import Path
 from typing import Any
+from urllib.parse import urljoin
 
 import pytest
 
@@ -15,6 +17,8 @@ from tests.doors import Request
 
 MOST_BYTES = 60_000
 FILES = ["/", *(route.path for route in page.ROUTES if route.path != "/")]
+MODULES = [path for path in FILES if path.endswith(".js")]
+FOLDER = Path(page.__file__).parent / "page"
 
 
 def get(handler: Handler, path: str, **headers: str) -> dict[str, Any]:
@@ -33,10 +37,42 @@ def test_the_page_is_small_and_needs_no_model(cold_handler: Handler) -> None:
     assert content(answers["/page/samples.png"]).startswith(b"\x89PNG")
 
 
-def test_every_file_that_the_page_names_is_served(cold_handler: Handler) -> None:
-    html, script = (content(get(cold_handler, path)).decode() for path in ("/", "/page/script.js"))
-    named = set(re.findall(r'(?:href|src)="(page/[^"]+)"', html) + re.findall(r'"(page/[^"]+)"', script))
-    assert {f"/{path}" for path in named} == set(FILES) - {"/"}
+def imports_of(text: str) -> list[str]:
+    return re.findall(r"""\b(?:from|import)\s*\(?\s*["']([^"']+)["']""", text)
+
+
+def named_by(path: str, text: str) -> set[str]:
+    """Return the paths that the page or one of its modules names; only imports count from the module's own address."""
+    imported = {urljoin(path, address) for address in imports_of(text)}
+    return imported | {f"/{address}" for address in re.findall(r"""["'](page/[^"']+)["']""", text)}
+
+
+def test_what_the_page_and_its_modules_name_is_served_and_nothing_else(cold_handler: Handler) -> None:
+    reached, ahead = {"/"}, ["/"]
+    while ahead:
+        path = ahead.pop()
+        answer = get(cold_handler, path)
+        assert answer["statusCode"] == 200, path
+        if answer["headers"]["content-type"].startswith("text/"):
+            found = named_by(path, content(answer).decode()) - reached
+            reached |= found
+            ahead += found
+    assert reached == set(FILES)
+
+
+def test_nothing_else_in_the_folder_is_served(cold_handler: Handler) -> None:
+    files = {f"/page/{path.relative_to(FOLDER).as_posix()}" for path in FOLDER.rglob("*") if path.is_file()}
+    kept_back = files - set(FILES)
+    assert kept_back == {"/page/index.html", "/page/LICENSE.md"}
+    assert {get(cold_handler, path)["statusCode"] for path in kept_back} == {404}
+
+
+@pytest.mark.parametrize("path", MODULES)
+def test_a_module_is_served_as_script_and_imports_by_relative_addresses(cold_handler: Handler, path: str) -> None:
+    answer = get(cold_handler, path)
+    assert answer["headers"]["content-type"].startswith("text/javascript")
+    for address in imports_of(content(answer).decode()):
+        assert address.startswith("./"), address
 
 
 @pytest.mark.parametrize("path", FILES)

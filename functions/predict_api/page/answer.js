@@ -1,0 +1,118 @@
+// The answer as it is shown, or what there is instead of one.
+
+import { content, mark } from "./sheet.js";
+
+const COUNTS = ["Several", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
+const VERDICTS = {
+  blank: () => "There is nothing on it.",
+  no_contrast: () => "Too faint to read: it needs more contrast.",
+  several_digits: (found) => `${COUNTS[found.length] ?? found.length} digits found: send one at a time.`,
+};
+const WARNINGS = { touches_edge: "It touches the edge: part of it may be missing." };
+
+const element = (id) => document.getElementById(id);
+export const panel = element("answer"); // its data-state: idle, asking, read, refused or failed
+
+const bars = Array.from({ length: 10 }, (_, digit) => {
+  const row = document.createElement("li");
+  const [name, bar, share] = ["name", "bar", "share"].map((kind) => {
+    const part = document.createElement("span");
+    part.className = kind;
+    row.append(part);
+    return part;
+  });
+  name.textContent = digit;
+  bar.append(document.createElement("span"));
+  share.textContent = "–";
+  element("bars").append(row);
+  return row;
+});
+
+// Say what there is instead of an answer.
+export function say(state, words) {
+  panel.dataset.state = state;
+  element("digit").textContent = state === "asking" ? "…" : "?";
+  if (element("verdict").textContent !== words) element("verdict").textContent = words; // said aloud once
+  for (const bar of bars) fill(bar, null, false);
+  for (const id of ["time", "phases"]) element(id).textContent = "–";
+  element("seen").hidden = true;
+  element("steps").replaceChildren();
+}
+
+export function showPrediction({ document: prediction, headers }, since) {
+  panel.dataset.state = "read";
+  element("digit").textContent = prediction.pred;
+  const accepted = document.createElement("span");
+  accepted.className = prediction.accepted ? "accepted" : "doubtful";
+  accepted.textContent = prediction.accepted ? "Accepted." : "Not sure enough: a person should look.";
+  const warnings = prediction.warnings.map((name) => ` ${WARNINGS[name] ?? name}`);
+  const read = `Read as ${prediction.pred}, with a confidence of ${percent(prediction.conf, 2)}. `;
+  element("verdict").replaceChildren(read, accepted, ...warnings);
+  bars.forEach((bar, digit) => fill(bar, prediction.probabilities[digit], digit === prediction.pred));
+  showModel(prediction.model.version, prediction.model.accuracy);
+  showExplanation(prediction.explain);
+  showTimes(headers.get("server-timing") ?? "", since);
+}
+
+export function showVerdict({ verdict, detail, boxes: found = [] }) {
+  mark(found);
+  say("refused", VERDICTS[verdict]?.(found) ?? sentence(detail));
+}
+
+export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
+
+// Rounded down: a confidence of 99.999 % is not one of 100 %.
+function percent(share, digits) {
+  const factor = 10 ** digits;
+  return `${(Math.floor(share * 100 * factor) / factor).toFixed(digits)} %`;
+}
+
+function fill(bar, share, most) {
+  bar.classList.toggle("most", most);
+  bar.querySelector(".bar span").style.width = `${(share ?? 0) * 100}%`;
+  bar.querySelector(".share").textContent = share === null ? "–" : percent(share, 1);
+}
+
+export function showModel(version, accuracy) {
+  element("model").textContent = `${version}, ${percent(accuracy, 2)} of MNIST's test digits read rightly`;
+}
+
+function showExplanation({ image, steps }) {
+  element("seen").src = image;
+  element("seen").alt = "28 by 28 pixels, the digit bright on black";
+  element("seen").hidden = false;
+  const lines = steps.length ? steps : ["already as MNIST has it: nothing was done"];
+  const items = lines.map((line) => {
+    const item = document.createElement("li");
+    item.textContent = line;
+    return item;
+  });
+  element("steps").replaceChildren(...items);
+}
+
+function showTimes(header, since) {
+  const phases = [...header.matchAll(/([\w-]+);dur=([\d.]+)/g)].map(([, name, duration]) => [name, Number(duration)]);
+  const timed = phases.filter(([name]) => name !== "cold");
+  const total = timed.reduce((sum, [, duration]) => sum + duration, 0);
+  const start = timed.length < phases.length ? "cold" : "warm";
+  const parts = timed.map(([name, duration]) => `${name} ${duration.toFixed(1)}`).join(", ");
+  const from = content.picture ? "from the picture" : "from the lifted pen";
+  element("phases").textContent = `${total.toFixed(1)} ms, ${start} (${parts})`;
+  requestAnimationFrame(() => {
+    element("time").textContent = `${(performance.now() - since).toFixed(0)} ms ${from} to the answer`;
+  });
+}
+
+// What the service makes of the token
+
+export function refuseToken(words) {
+  say("refused", words);
+  element("access").open = true;
+  element("token").setAttribute("aria-invalid", "true");
+  element("token-state").textContent = "is missing or wrong";
+}
+
+export function acceptToken(words) {
+  element("token").removeAttribute("aria-invalid");
+  element("token-state").textContent = words;
+}
