@@ -96,6 +96,7 @@ check: setup  ## lint, types, template
 	@ruff check .
 	@ruff format --check .
 	@mypy
+	@oxlint --deny-warnings functions/predict_api/page
 	@sam validate
 
 .PHONY: format

@@ -98,8 +98,9 @@ for (const name of ["pointerup", "pointercancel", "lostpointercapture"]) {
 sheet.addEventListener("keydown", (event) => {
   if (event.ctrlKey || event.metaKey || event.altKey || (stroke && stroke.pointer !== null)) return;
   if (MOVES[event.key]) moveCursor(...MOVES[event.key]);
-  else if (event.key === " " || event.key === "Enter") event.repeat || switchPen();
-  else if (event.key === "Delete" || event.key === "Backspace") clear();
+  else if (event.key === " " || event.key === "Enter") {
+    if (!event.repeat) switchPen();
+  } else if (event.key === "Delete" || event.key === "Backspace") clear();
   else return;
   event.preventDefault();
 });

@@ -9,7 +9,7 @@ const DEBOUNCE_MILLISECONDS = 30; // another stroke may follow
 const SLOW_MILLISECONDS = 1200;
 const RETRY_SECONDS = 5; // doubled each time, up to
 const LONGEST_RETRY_SECONDS = 60;
-const RETRIED = [429, 502, 503, 504];
+const RETRIED = new Set([429, 502, 503, 504]);
 
 let question = new AbortController(); // an answer to an earlier one is dropped
 let waiting = 0;
@@ -77,7 +77,7 @@ function showProblem({ document: problem, status, headers }) {
   if (status === 401) return refuseToken("That token is not valid.");
   if (problem?.verdict) return showVerdict(problem);
   const detail = sentence(problem?.detail ?? problem?.message ?? `The service answered with status ${status}`);
-  if (RETRIED.includes(status)) retry(detail, Number(headers.get("retry-after")));
+  if (RETRIED.has(status)) retry(detail, Number(headers.get("retry-after")));
   else say("refused", detail);
 }
 
