@@ -69,7 +69,7 @@ prune: setup  ## delete old models: KEEP=… [DRY_RUN=1] [STACK=…]
 
 .PHONY: test
 test: setup build  ## run all tests that need neither Docker nor AWS
-	@pytest
+	@pytest -n 2 --dist loadfile
 
 .PHONY: test-docker
 test-docker: setup build-all  ## run the tests that need a Docker engine

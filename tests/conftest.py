@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import shutil
 import signal
 import subprocess
@@ -53,11 +54,20 @@ def second_version(request: pytest.FixtureRequest, trained: Path) -> tuple[Manif
 def _train(request: pytest.FixtureRequest, name: str, *options: str) -> Path:
     """Return the folder of a version; it is kept in pytest's cache until a source of the training changes."""
     output = request.config.cache.mkdir("trained") / _training_digest() / name
-    if not list(output.glob(f"*/{MANIFEST_FILE}")):
-        command = [sys.executable, "-m", "training", "train", "--data", "embedded", "--output", str(output), *options]
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert finished.returncode == 0, finished.stderr
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes, and one of them trains
+        if not list(output.glob(f"*/{MANIFEST_FILE}")):
+            command = [sys.executable, "-m", "training", "train", "--data", "embedded", "--output", str(output)]
+            finished = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
+            assert finished.returncode == 0, finished.stderr
     return latest_folder(output)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what needs no trained model, so that one process trains while another goes on."""
+    files = {item.path for item in items if "trained" in getattr(item, "fixturenames", ())}
+    items.sort(key=lambda item: item.path in files)
 
 
 def _training_digest() -> str:
