@@ -63,6 +63,11 @@ def _parser() -> argparse.ArgumentParser:
     tensor = commands.add_parser("tensor", help="print an image as a request of the Open Inference Protocol")
     tensor.add_argument("image", type=Path)
 
+    _add_deployment(commands)
+    return parser
+
+
+def _add_deployment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     commands.add_parser("stamp-build", help="write the digest of the built layers into the built function")
 
     output = commands.add_parser("stack-output", help="print an output of a deployed stack")
@@ -71,7 +76,6 @@ def _parser() -> argparse.ArgumentParser:
 
     finish = commands.add_parser("finish-deploy", help="give a deployed stack its first model and token")
     finish.add_argument("stack")
-    return parser
 
 
 def _run(options: argparse.Namespace) -> None:
