@@ -53,7 +53,11 @@ class Application(FastAPI):
 
     def openapi(self) -> dict[str, Any]:
         """Return the description of all routes."""
-        self.complete()
+        if self.openapi_schema is None:
+            from functions.predict_api.openapi import add_request_schemas
+
+            self.complete()
+            add_request_schemas(super().openapi())
         return super().openapi()
 
     def complete(self) -> None:
@@ -94,6 +98,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
         ],
         redoc_url=None,
         redirect_slashes=False,
+        generate_unique_id_function=lambda route: route.name,  # short names for generated clients
     )
     app.state.container = Container.over(reader, settings, threads=threads)
     app.state.complete = False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -11,13 +10,13 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from pydantic_core import to_json
 
 from digits.model.proof import LoadedModel
-from functions.predict_api import problems
+from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
+from functions.predict_api.bodies import BINARY, BINARY_TYPE, JSON_TYPE
 from functions.predict_api.container import Container, container_of
 from functions.predict_api.errors import MediaTypeError, NotFoundError
 from functions.predict_api.inference_schemas import (
     MODEL_NAME,
-    InferenceRequest,
     InferenceResponse,
     Live,
     ModelMetadata,
@@ -30,9 +29,6 @@ from functions.predict_api.payloads import MAX_BODY_BYTES, read_body
 from functions.predict_api.tensors import decompress, read_inference, write_tensor
 
 SERVER_NAME = "lambda-digits"
-JSON_TYPE = "application/json"
-BINARY_TYPE = "application/octet-stream"
-BINARY_SCHEMA = {"type": "string", "format": "binary"}
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
 logger = logging.getLogger(__name__)
@@ -109,25 +105,6 @@ async def _message(
 ReceivedMessage = Annotated[Message, Depends(_message)]
 
 
-def _inlined(schema: Any, definitions: Mapping[str, Any]) -> Any:
-    """Return a JSON schema with its definitions in the places that refer to them."""
-    if isinstance(schema, list):
-        return [_inlined(item, definitions) for item in schema]
-    if not isinstance(schema, dict):
-        return schema
-    target = definitions.get(schema.get("$ref", "").rpartition("/")[2], {})
-    members = {key: value for key, value in (target | schema).items() if key not in ("$ref", "$defs")}
-    return {key: _inlined(value, definitions) for key, value in members.items()}
-
-
-def _infer_body() -> dict[str, Any]:
-    schema = InferenceRequest.model_json_schema()
-    one = [[0] * 28] * 4 + [[0] * 12 + [255] * 3 + [0] * 13] * 20 + [[0] * 28] * 4
-    tensor = {"name": "pixels", "datatype": "UINT8", "shape": [1, 28, 28], "data": [one]}
-    document = {"schema": _inlined(schema, schema["$defs"]), "example": {"id": "a-one", "inputs": [tensor]}}
-    return {"required": True, "content": {JSON_TYPE: document, BINARY_TYPE: {"schema": BINARY_SCHEMA}}}
-
-
 _METADATA: dict[str, Any] = {"summary": "What the model takes and answers", "responses": problems.documented(404, 503)}
 _READY: dict[str, Any] = {"summary": "Can the model infer?", "responses": problems.documented(404, 503)}
 _INFER: dict[str, Any] = {
@@ -136,13 +113,13 @@ _INFER: dict[str, Any] = {
         200: {
             "model": InferenceResponse,
             "description": "The probabilities of the ten digits, for each image.",
-            "content": {BINARY_TYPE: {"schema": BINARY_SCHEMA}},
+            "content": {BINARY_TYPE: BINARY},
             "headers": {LENGTH_HEADER: {"schema": {"type": "integer"}, "description": "with binary data only"}},
         },
         **problems.documented(400, 401, 404, 413, 415, 422, 503),
     },
     "dependencies": TOKEN_HEADERS,
-    "openapi_extra": {"requestBody": _infer_body()},
+    "openapi_extra": {"requestBody": bodies.INFER},
 }
 
 

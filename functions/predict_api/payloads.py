@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import base64
 import binascii
-import codecs
 import math
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
@@ -13,7 +12,6 @@ from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
-from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -23,14 +21,24 @@ from digits.errors import ImageError
 from digits.pictures.canonical import SIDE
 from digits.pictures.images import MEDIA_TYPES
 from digits.reading import Picture
+from functions.predict_api.documents import parse_object, validate
 from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
+from functions.predict_api.request_schemas import (
+    MAX_INSTANCES,
+    MULTIPART_TYPE,
+    TAGS,
+    Envelope,
+    ImageRequest,
+    InstancesRequest,
+    PixelsRequest,
+    TokenMember,
+    any_request,
+    picture_request,
+)
 
 MAX_BODY_BYTES = 4_500_000
-MAX_INSTANCES = 256
-MULTIPART_TYPE = "multipart/form-data"
-# JSON within the limits above never has more of these; what has would cost far more memory than bytes.
-_MAX_JSON_CONTAINERS = 20_000
-_MAX_JSON_COMMAS = 400_000
+# Commas and opening brackets of as many instances, nested, as there may be, and of what is around them.
+_MAX_JSON_MARKS = MAX_INSTANCES * (SIDE * SIDE + SIDE + 2) + 1_000
 
 
 @dataclass(frozen=True)
@@ -64,9 +72,11 @@ class Body:
         return self.media_type in ("", "application/json")
 
     @cached_property
-    def document(self) -> Any:
-        """The body as a JSON document, parsed once; raises MalformedRequestError as `parse_json` does."""
-        return parse_json(self.data)
+    def document(self) -> dict[str, Any]:
+        """The body as a JSON object, parsed once; raises MalformedRequestError as `parse_object` does."""
+        return parse_object(
+            self.data, _MAX_JSON_MARKS, "the JSON document has more values than any request that is served"
+        )
 
 
 async def read_body(request: Request) -> Body:
@@ -93,10 +103,9 @@ def envelope_token(body: Body) -> str | None:
     if not body.is_json:
         return None
     try:
-        document = body.document
+        token = body.document.get("token")
     except MalformedRequestError:
         return None
-    token = document.get("token") if isinstance(document, dict) else None
     return token if isinstance(token, str) else None
 
 
@@ -116,56 +125,32 @@ async def read_payload(body: Body) -> Payload:
     raise MediaTypeError(f"the content type must be application/json, {MULTIPART_TYPE}, {' or '.join(MEDIA_TYPES)}")
 
 
-def parse_json(data: bytes) -> Any:
-    """Return a JSON document.
-
-    Raises:
-        MalformedRequestError: it is none, or one whose structure is out of all proportion.
-    """
-    if data.count(b"[") + data.count(b"{") > _MAX_JSON_CONTAINERS or data.count(b",") > _MAX_JSON_COMMAS:
-        raise MalformedRequestError("the JSON document has more values than any request that is served")
-    try:
-        return from_json(data.removeprefix(codecs.BOM_UTF8), allow_inf_nan=False)
-    except ValueError as error:
-        raise MalformedRequestError(f"the body is not a JSON document: {error}") from error
-
-
-def _payload_of(document: Any) -> Payload:
-    if not isinstance(document, dict):
-        raise MalformedRequestError("the body must be a JSON object with 'image', 'pixels' or 'instances'")
-    place = ""
-    if not isinstance(document.get("token", ""), str):
-        raise FieldError("'token' must be a string", "/token")
+def _payload_of(document: dict[str, Any]) -> Payload:
     if "params" in document:
-        document, place = document["params"], "/params"
-        if not isinstance(document, dict):
-            raise FieldError("'params' must be an object with 'image', 'pixels' or 'instances'", place)
-    given = [name for name in ("image", "pixels", "instances") if name in document]
-    if len(given) != 1:
-        raise FieldError("give one of 'image', 'pixels' and 'instances'", place)
-    if given == ["instances"]:
-        return _instances(document["instances"], f"{place}/instances")
-    return Payload((partial(_instance, document, place),), several=False)
-
-
-def _instances(instances: Any, pointer: str) -> Payload:
-    if not isinstance(instances, list) or not 1 <= len(instances) <= MAX_INSTANCES:
-        raise FieldError(f"'instances' must be a list of 1 to {MAX_INSTANCES} objects", pointer)
-    readers = (partial(_instance, instance, f"{pointer}/{index}") for index, instance in enumerate(instances))
+        place, request = "/params", validate(Envelope.model_validate, document, tags=TAGS).params
+    else:
+        if "token" in document:
+            validate(TokenMember.model_validate, document)
+        place, request = "", validate(any_request, document, tags=TAGS)
+    if not isinstance(request, InstancesRequest):
+        return Payload((partial(_picture, request, place),), several=False)
+    readers = (
+        partial(_instance, instance, f"{place}/instances/{index}") for index, instance in enumerate(request.instances)
+    )
     return Payload(tuple(readers), several=True)
 
 
 def _instance(instance: Any, place: str) -> Picture:
-    if not isinstance(instance, dict) or ("image" in instance) == ("pixels" in instance):
-        raise FieldError("an instance must be an object with either 'image' or 'pixels'", place)
-    if "image" in instance:
-        return _base64_picture(instance["image"], f"{place}/image")
-    return _pixel_picture(instance["pixels"], f"{place}/pixels")
+    return _picture(validate(picture_request, instance, place, TAGS), place)
 
 
-def _base64_picture(text: Any, pointer: str) -> Picture:
-    if not isinstance(text, str):
-        raise FieldError("'image' must be a base64 string or a data URL", pointer)
+def _picture(request: ImageRequest | PixelsRequest, place: str) -> Picture:
+    if isinstance(request, ImageRequest):
+        return _base64_picture(request.image, f"{place}/image")
+    return _pixel_picture(request.pixels, f"{place}/pixels")
+
+
+def _base64_picture(text: str, pointer: str) -> Picture:
     if text.startswith("data:"):
         header, _, text = text.partition(",")
         if not header.endswith(";base64"):

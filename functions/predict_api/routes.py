@@ -12,13 +12,12 @@ from digits.errors import InputError
 from digits.model.identity import MODEL_FILE
 from digits.reading import Prepared
 from digits.registry.live import LiveModel
-from functions.predict_api import problems
+from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
 from functions.predict_api.container import container_of
 from functions.predict_api.payloads import Body, Payload, envelope_token, read_body, read_payload
 from functions.predict_api.prediction import load, predict, prepare, prepare_each
 from functions.predict_api.schemas import (
-    PREDICT_BODY,
     Health,
     ModelSummary,
     Prediction,
@@ -84,12 +83,13 @@ async def model(request: Request) -> ModelSummary:
 
 @router.post(
     "/v1/predict",
+    name="predict",
     tags=["prediction"],
     summary="Read handwritten digits",
     response_model=Prediction | Predictions,
     responses=problems.documented(400, 401, 413, 415, 422, 503),
     dependencies=TOKEN_HEADERS,
-    openapi_extra={"requestBody": PREDICT_BODY},
+    openapi_extra={"requestBody": bodies.PREDICT},
 )
 async def predict_digits(
     request: Request,

@@ -3,13 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 from pydantic import BaseModel, Field
-
-from digits.pictures.canonical import SIDE
-from digits.pictures.images import MEDIA_TYPES
-from functions.predict_api.payloads import MAX_INSTANCES, MULTIPART_TYPE
 
 
 class Health(BaseModel):
@@ -37,7 +33,7 @@ class Explanation(BaseModel):
 
     steps: Annotated[list[str], Field(description="what was done to the picture, in order; empty for MNIST's own form")]
     image: Annotated[str, Field(description="data URL of a PNG: the 28x28 pixels that the network saw")]
-    verdicts: Annotated[list[str], Field(description="what is odd about the picture; as `warnings`")]
+    verdicts: Annotated[list[str], Field(description="the same as `warnings`, for callers that look here")]
 
 
 class Prediction(BaseModel):
@@ -101,52 +97,3 @@ class Predictions(BaseModel):
     predictions: Annotated[
         list[Prediction | Problem], Field(description="a picture that cannot be read has a problem in its place")
     ]
-
-
-# 28x28 pixels, a one.
-_EXAMPLE_PIXELS = [[255 if 4 <= row < 24 and 13 <= column < 15 else 0 for column in range(28)] for row in range(28)]
-_IMAGE = {"type": "string", "description": "an image file in base64, or as a data URL"}
-_NUMBER = {"type": "number", "minimum": 0, "maximum": 255}
-_PIXELS = {
-    "description": "28 rows of 28 numbers, or 784 numbers: 0..255, or where the largest is at most 1, the unit range",
-    "oneOf": [
-        {
-            "type": "array",
-            "items": {"type": "array", "items": _NUMBER, "minItems": SIDE, "maxItems": SIDE},
-            "minItems": SIDE,
-            "maxItems": SIDE,
-        },
-        {"type": "array", "items": _NUMBER, "minItems": SIDE * SIDE, "maxItems": SIDE * SIDE},
-    ],
-}
-
-
-def _object(name: str, schema: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "properties": {name: schema}, "required": [name]}
-
-
-# Not constrained further: an instance that is wrong has a problem in its place and does not sink the others.
-_ANY = {"description": "an object with either `image` or `pixels`, as one picture alone"}
-_INSTANCES = _object("instances", {"type": "array", "items": _ANY, "minItems": 1, "maxItems": MAX_INSTANCES})
-_PARAMS = [_object("image", _IMAGE), _object("pixels", _PIXELS), _INSTANCES]
-_ENVELOPE = _object("params", {"oneOf": _PARAMS})
-_ENVELOPE["properties"]["token"] = {"type": "string"}
-_FILE = {"schema": {"type": "string", "format": "binary"}}
-_FORM = _object("file", {"type": "array", "items": {"type": "string", "format": "binary"}})
-
-# The body is read by hand, because the token in an envelope is checked before the rest is judged.
-PREDICT_BODY: dict[str, Any] = {
-    "required": True,
-    "content": {
-        "application/json": {
-            "schema": {"anyOf": [*_PARAMS, _ENVELOPE]},
-            "examples": {
-                "pixels": {"value": {"pixels": _EXAMPLE_PIXELS}},
-                "several": {"value": {"instances": [{"pixels": _EXAMPLE_PIXELS}, {"pixels": _EXAMPLE_PIXELS}]}},
-                "envelope": {"value": {"token": "…", "params": {"pixels": _EXAMPLE_PIXELS}}},
-            },
-        },
-        **dict.fromkeys(MEDIA_TYPES, _FILE),
-        MULTIPART_TYPE: {"schema": _FORM},
-    },
-}

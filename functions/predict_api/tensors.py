@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import ValidationError
-from pydantic_core import from_json
 
+from functions.predict_api.documents import parse_object, pointer, validate
 from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
 from functions.predict_api.inference_schemas import (
     InferenceRequest,
@@ -32,9 +31,10 @@ from functions.predict_api.inference_schemas import (
 # HTTP's deflate is zlib's format, and zlib's name for the header that it should expect is a number.
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 MAX_JSON_IMAGES = 1_000
-# Commas and opening brackets of that many images, nested, and of what is around them. A number may cost
-# 16 times its bytes in memory, an array more: the rest of the body's limit is for binary data.
+# Commas and opening brackets of that many images, nested, and of what is around them: the rest of the body's
+# limit is for binary data.
 _MAX_JSON_MARKS = MAX_JSON_IMAGES * (28 * 28 + 28 + 1) + 1_000
+_TOO_MANY_VALUES = f"JSON is for up to {MAX_JSON_IMAGES:,} images; more can come as binary data"
 _UNSERVED_PARAMETERS = ("classification", "shared_memory_region")
 
 
@@ -91,7 +91,8 @@ def read_inference(data: bytes, header_length: str | None, source: TensorMetadat
         FieldError: the document asks for something that the model does not do.
     """
     length = _document_length(data, header_length)
-    request = _parse(data[:length])
+    document = parse_object(data[:length], _MAX_JSON_MARKS, _TOO_MANY_VALUES)
+    request = validate(InferenceRequest.model_validate, document)
     (tensor,) = request.inputs
     _check_contract(tensor, source)
     images = _values(tensor, memoryview(data)[length:])
@@ -125,36 +126,19 @@ def _document_length(data: bytes, header_length: str | None) -> int:
     return int(header_length)
 
 
-def _parse(document: bytes) -> InferenceRequest:
-    if sum(map(document.count, (b",", b"[", b"{"))) > _MAX_JSON_MARKS:
-        raise MalformedRequestError(f"JSON is for up to {MAX_JSON_IMAGES:,} images; more can come as binary data")
-    try:
-        members = from_json(document, allow_inf_nan=False)
-    except ValueError as error:
-        raise MalformedRequestError(f"the inference request is not a JSON document: {error}") from error
-    if not isinstance(members, dict):
-        raise MalformedRequestError("the inference request must be a JSON object with 'inputs'")
-    try:
-        return InferenceRequest.model_validate(members)
-    except ValidationError as error:
-        finding = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        path = [str(part) for part in finding["loc"]]
-        raise FieldError(f"{path[-1]!r}: {finding['msg']}", _pointer(*path)) from error
-
-
 def _check_contract(tensor: InputTensor, source: TensorMetadata) -> None:
     if tensor.name != source.name:
-        raise FieldError(f"the model's input is named {source.name!r}", _pointer("inputs", 0, "name"))
+        raise FieldError(f"the model's input is named {source.name!r}", pointer("inputs", 0, "name"))
     if tensor.datatype != source.datatype:
-        raise FieldError(f"the datatype of {source.name!r} is {source.datatype}", _pointer("inputs", 0, "datatype"))
+        raise FieldError(f"the datatype of {source.name!r} is {source.datatype}", pointer("inputs", 0, "datatype"))
     if len(tensor.shape) != len(source.shape) or any(
         wanted not in (-1, size) for size, wanted in zip(tensor.shape, source.shape, strict=True)
     ):
         raise FieldError(
-            f"the shape of {source.name!r} is {source.shape}, where -1 is the batch", _pointer("inputs", 0, "shape")
+            f"the shape of {source.name!r} is {source.shape}, where -1 is the batch", pointer("inputs", 0, "shape")
         )
     if 0 in tensor.shape:
-        raise FieldError("the batch has no image", _pointer("inputs", 0, "shape"))
+        raise FieldError("the batch has no image", pointer("inputs", 0, "shape"))
 
 
 def _values(tensor: InputTensor, binary: memoryview) -> NDArray[np.uint8]:
@@ -162,35 +146,33 @@ def _values(tensor: InputTensor, binary: memoryview) -> NDArray[np.uint8]:
     if (size is None) == (tensor.data is None):
         raise FieldError(
             "an input has either 'data' or, with its bytes after the document, the parameter 'binary_data_size'",
-            _pointer("inputs", 0),
+            pointer("inputs", 0),
         )
-    pointer = _pointer("inputs", 0, "parameters", "binary_data_size")
+    place = pointer("inputs", 0, "parameters", "binary_data_size")
     if (size or 0) != len(binary):
-        raise FieldError(f"{len(binary):,} bytes follow the document, 'binary_data_size' is {size or 0:,}", pointer)
+        raise FieldError(f"{len(binary):,} bytes follow the document, 'binary_data_size' is {size or 0:,}", place)
     count = math.prod(tensor.shape)
     if size not in (None, count):
-        raise FieldError(f"{tensor.datatype} of shape {tensor.shape} has {count:,} bytes, not {size:,}", pointer)
+        raise FieldError(f"{tensor.datatype} of shape {tensor.shape} has {count:,} bytes, not {size:,}", place)
     pixels = binary if size is not None else _json_bytes(tensor.data, tensor.shape)
     return np.frombuffer(pixels, np.uint8).reshape(tensor.shape)
 
 
 def _json_bytes(data: Any, shape: list[int]) -> bytes:
-    pointer = _pointer("inputs", 0, "data")
+    place = pointer("inputs", 0, "data")
     nested = isinstance(data, list) and bool(data) and isinstance(data[0], list)
     level = [data]
     for size in shape if nested else [math.prod(shape)]:
         if not all(isinstance(row, list) and len(row) == size for row in level):
-            raise FieldError(
-                f"'data' must be the {math.prod(shape):,} values of shape {shape}, flat or nested", pointer
-            )
+            raise FieldError(f"'data' must be the {math.prod(shape):,} values of shape {shape}, flat or nested", place)
         level = list(chain.from_iterable(level))
     # Exactly int: bool is one too, and is no pixel.
     if set(map(type, level)) != {int}:
-        raise FieldError("'data' must be whole numbers", pointer)
+        raise FieldError("'data' must be whole numbers", place)
     try:
         return bytes(level)
     except ValueError as error:
-        raise FieldError("'data' must lie in 0..255", pointer) from error
+        raise FieldError("'data' must lie in 0..255", place) from error
 
 
 def _wants_binary(request: InferenceRequest, target: TensorMetadata) -> bool:
@@ -198,13 +180,9 @@ def _wants_binary(request: InferenceRequest, target: TensorMetadata) -> bool:
         return request.parameters.binary_data_output
     (output,) = request.outputs
     if output.name != target.name:
-        raise FieldError(f"the model's output is named {target.name!r}", _pointer("outputs", 0, "name"))
+        raise FieldError(f"the model's output is named {target.name!r}", pointer("outputs", 0, "name"))
     for name in output.parameters.model_extra or {}:
         if name in _UNSERVED_PARAMETERS:
-            raise FieldError(f"{name!r} is not served", _pointer("outputs", 0, "parameters", name))
+            raise FieldError(f"{name!r} is not served", pointer("outputs", 0, "parameters", name))
     binary = output.parameters.binary_data
     return request.parameters.binary_data_output if binary is None else binary
-
-
-def _pointer(*path: str | int) -> str:
-    return "".join(f"/{part}" for part in path)

@@ -28,7 +28,8 @@ from digits.registry.live import live_model
 from digits.registry.store import S3Reader
 from digits.registry.versions import Registry
 from functions.predict_api.auth import Gate
-from functions.predict_api.payloads import MAX_BODY_BYTES, MAX_INSTANCES, MULTIPART_TYPE
+from functions.predict_api.payloads import MAX_BODY_BYTES
+from functions.predict_api.request_schemas import MAX_INSTANCES, MULTIPART_TYPE
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
 from tests import events
