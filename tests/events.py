@@ -6,8 +6,13 @@ import base64
 import copy
 import json
 import struct
+from io import BytesIO
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
 
 FOLDER = Path(__file__).parents[1] / "events"
 DIGITS = FOLDER / "digits"
@@ -80,6 +85,18 @@ def without_token(event: dict[str, Any]) -> dict[str, Any]:
 def digit_file(digit: int) -> bytes:
     """Return the PNG file of a real digit."""
     return (DIGITS / f"{digit}.png").read_bytes()
+
+
+def image_json(digit: int = 7) -> dict[str, Any]:
+    """Return a request document with the file of a real digit."""
+    return {"image": base64.b64encode(digit_file(digit)).decode()}
+
+
+def image_file(pixels: NDArray[np.uint8], kind: str, **options: Any) -> bytes:
+    """Return pixels as a file of that kind, as Pillow names it."""
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, kind, **options)
+    return file.getvalue()
 
 
 def multipart(*files: bytes) -> tuple[bytes, str]:

@@ -34,15 +34,20 @@ def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
+def reader(store: EmbeddedStore) -> S3Reader:
+    """The store's bucket, as the request path reads it."""
+    return S3Reader(BUCKET, "us-east-1", store.environment()["AWS_ENDPOINT_URL_S3"], {})
+
+
+@pytest.fixture
 def allowed_origins() -> tuple[str, ...]:
     """The origins that `server` allows."""
     return ("*",)
 
 
 @pytest.fixture
-def server(published: Bucket, store: EmbeddedStore, allowed_origins: tuple[str, ...]) -> Iterator[LocalServer]:
+def server(published: Bucket, reader: S3Reader, allowed_origins: tuple[str, ...]) -> Iterator[LocalServer]:
     """The API over HTTP, with a model and the events' token."""
-    reader = S3Reader(BUCKET, "us-east-1", store.environment()["AWS_ENDPOINT_URL_S3"], {})
     with LocalServer(create_app(Settings(BUCKET, allowed_origins=allowed_origins), reader)) as running:
         yield running
 
