@@ -14,10 +14,10 @@ from functools import partial
 from io import BytesIO
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.random import Generator
 from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
+from scipy.ndimage import gaussian_filter
 
 type Pixels = NDArray[np.uint8]
 type Floats = NDArray[np.float32]
@@ -180,15 +180,8 @@ def _grey(values: NDArray[np.floating]) -> Pixels:
 
 
 def _blurred(values: Floats, sigma: float) -> Floats:
-    """Blur by a Gaussian."""
-    reach = math.ceil(3 * sigma)
-    weights = np.exp(-(np.arange(-reach, reach + 1, dtype=np.float32) ** 2) / (2 * sigma**2))
-    weights /= weights.sum()
-    for axis in (0, 1):
-        reached = [(reach, reach) if axis == along else (0, 0) for along in (0, 1)]
-        windows = sliding_window_view(np.pad(values, reached, "symmetric"), len(weights), axis)
-        values = windows @ weights
-    return values
+    blurred: Floats = gaussian_filter(values, sigma, radius=math.ceil(3 * sigma))
+    return blurred
 
 
 def _ramp(shape: tuple[int, ...], generator: Generator, low: float, high: float) -> Floats:

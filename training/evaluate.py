@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import softmax
+from scipy.stats import binomtest
 
 from digits.model.manifest import Metrics
 
 TARGET_ACCURACY = 0.999
 _BINS = 15
-_NORMAL_95 = 1.959963984540054
 
 
 def measure(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Metrics:
@@ -38,11 +38,8 @@ def measure(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Me
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:
     """Return the 95 % score interval of a share (Wilson, 1927)."""
-    share, square = right / count, _NORMAL_95**2
-    centre = share + square / (2 * count)
-    spread = _NORMAL_95 * math.sqrt(share * (1 - share) / count + square / (4 * count**2))
-    scale = 1 + square / count
-    return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
+    interval = binomtest(right, count).proportion_ci(method="wilson")
+    return float(interval.low), float(interval.high)
 
 
 def acceptance_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float | None:
