@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import tempfile
 import time
@@ -12,6 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
 
 from digits.errors import OperationError
 from digits.registry.bucket import Bucket
@@ -24,8 +25,6 @@ NAMESPACE = "LambdaDigits"
 SAFETY_SECONDS = 180.0
 LEAST_SECONDS = 20.0  # of training
 
-logger = logging.getLogger(__name__)
-
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
     """Retrain once, whatever the event says, and return the outcome.
@@ -33,31 +32,37 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     What goes wrong is raised: the invocation is asynchronous, so Lambda tries again and then tells the
     function's on-failure destination.
     """
-    logging.getLogger().setLevel(logging.INFO)
+    logger = Logger(service="retrain")
+    logger.append_keys(function_request_id=context.aws_request_id)
     settings = Settings.from_environment(os.environ)
     bucket = Bucket(settings.bucket)
     remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
     logger.info("retraining with recipe %s, asked for by %s", settings.recipe, json.dumps(event))
     try:
         with held(bucket, context.aws_request_id, remaining):
-            return _retrain(settings, bucket, event, context)
+            return _retrain(settings, bucket, event, context, logger)
     except LeaseTakenError as error:
         logger.warning("%s", error)
         _count("busy", 0)
         return {"outcome": "busy", "detail": str(error)}
 
 
-def _retrain(settings: Settings, bucket: Bucket, event: Any, context: Any) -> dict[str, Any]:
+def _retrain(settings: Settings, bucket: Bucket, event: Any, context: Any, logger: Logger) -> dict[str, Any]:
     # TensorFlow takes seconds to import, which a run that finds the lease taken need not wait for.
     from training.fit import StopRequest
     from training.retraining import retrain
+
+    def stop() -> StopRequest:
+        seconds = _training_seconds(context)
+        logger.info("%.0f seconds for training", seconds)
+        return StopRequest(seconds)
 
     started = time.monotonic()
     retrained = retrain(
         bucket,
         settings.recipe,
         Path(tempfile.gettempdir()) / "artifacts",
-        stop=lambda: StopRequest(_training_seconds(context)),
+        stop=stop,
         environment=os.environ,
         say=logger.info,
     )
@@ -77,7 +82,6 @@ def _training_seconds(context: Any) -> float:
             f"there are {remaining:.0f} seconds left, and {SAFETY_SECONDS + LEAST_SECONDS:.0f} are needed: "
             "give the function more time, or train in a container"
         )
-    logger.info("%.0f seconds for training", limit)
     return limit
 
 
@@ -91,16 +95,11 @@ def _untold(event: Any, decision: Decision | None) -> bool:
 
 
 def _count(outcome: str, seconds: float) -> None:
-    """Print metrics in CloudWatch's embedded metric format."""
-    metrics = [{"Name": "Retrainings", "Unit": "Count"}, {"Name": "RetrainSeconds", "Unit": "Seconds"}]
-    directive = {"Namespace": NAMESPACE, "Dimensions": [["Outcome"]], "Metrics": metrics}
-    document = {
-        "_aws": {"Timestamp": int(time.time() * 1000), "CloudWatchMetrics": [directive]},
-        "Outcome": outcome,
-        "Retrainings": 1,
-        "RetrainSeconds": round(seconds, 1),
-    }
-    print(json.dumps(document), flush=True)
+    metrics = Metrics(namespace=NAMESPACE)
+    metrics.add_dimension("Outcome", outcome)
+    metrics.add_metric("Retrainings", MetricUnit.Count, 1)
+    metrics.add_metric("RetrainSeconds", MetricUnit.Seconds, round(seconds, 1))
+    metrics.flush_metrics()
 
 
 def _tell(topic: str, version: str, decision: Any) -> None:

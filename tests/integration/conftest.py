@@ -75,4 +75,5 @@ def trainings(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     monkeypatch.setattr(job, "run", run)
     monkeypatch.setenv("DIGITS_MNIST", "embedded")
+    monkeypatch.setenv("POWERTOOLS_LOG_DEDUPLICATION_DISABLED", "1")  # or pytest would see nothing of the log
     return limits

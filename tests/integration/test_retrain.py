@@ -50,7 +50,9 @@ def test_a_run_trains_in_the_time_that_is_left_promotes_and_says_so(
     metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert metrics["Outcome"] == "promote"
     (directive,) = metrics["_aws"]["CloudWatchMetrics"]
+    assert directive["Namespace"] == "LambdaDigits"
     assert directive["Dimensions"] == [["Outcome"]]
+    assert {metric["Name"] for metric in directive["Metrics"]} == {"Retrainings", "RetrainSeconds"}
     assert {metric["Name"] for metric in directive["Metrics"]} <= metrics.keys()
     assert json.loads(json.dumps(outcome)) == outcome
 
