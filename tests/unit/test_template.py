@@ -12,6 +12,8 @@ import pytest
 from samcli.yamlhelper import yaml_parse
 from samtranslator.translator.transform import transform
 
+from digits.registry import cache
+from functions.retrain import handler as retrain_handler
 from local.build import FUNCTION, LAYERS
 
 TEMPLATE = Path(__file__).parents[2] / "template.yaml"
@@ -93,3 +95,33 @@ def test_two_stacks_fit_into_one_account(resources: Resources) -> None:
 
 def test_mail_is_sent_only_where_there_is_an_address(template: dict[str, Any]) -> None:
     assert template["Resources"]["AlertsMail"]["Condition"] == "SendMail"
+
+
+# What the alarms listen to
+
+
+def test_the_log_is_watched_under_the_name_that_it_is_written_under(resources: Resources) -> None:
+    pattern = the_only(resources, "AWS::Logs::MetricFilter")["FilterPattern"]
+    assert dict(re.findall(r'\$\.(\w+) = "([^"]+)"', pattern)) == {"logger": cache.logger.name, "level": "WARNING"}
+
+
+def test_every_alarm_listens_to_a_metric_that_somebody_emits(
+    resources: Resources, capsys: pytest.CaptureFixture[str]
+) -> None:
+    retrain_handler._count("promote", 1.0)
+    (emitted,) = json.loads(capsys.readouterr().out)["_aws"]["CloudWatchMetrics"]
+    own = {(emitted["Namespace"], metric["Name"], tuple(emitted["Dimensions"][0])) for metric in emitted["Metrics"]}
+    for transformation in the_only(resources, "AWS::Logs::MetricFilter")["MetricTransformations"]:
+        own.add((_text(transformation["MetricNamespace"]), transformation["MetricName"], ()))
+    alarms = [alarm for name, alarm in resources.items() if name.startswith("AWS::CloudWatch::Alarm ")]
+    listened = {
+        (_text(alarm["Namespace"]), alarm["MetricName"], tuple(each["Name"] for each in alarm.get("Dimensions", [])))
+        for alarm in alarms
+    }
+    assert {each for each in listened if not each[0].startswith("AWS/")} <= own
+    assert any(not namespace.startswith("AWS/") for namespace, _, _ in listened)
+
+
+def _text(value: Any) -> str:
+    """Return a text of the template, or what `!Sub` would fill in."""
+    return str(value["Fn::Sub"] if isinstance(value, dict) else value)
