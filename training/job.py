@@ -7,27 +7,22 @@ import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 
 import keras
 
 from digits.errors import ConfigurationError, OperationError
-from digits.model.classifier import Classifier
-from digits.model.contract import CLASSES, INPUT, OUTPUT
-from digits.model.identity import MANIFEST_FILE, MODEL_FILE, new_version, sha256
-from digits.model.manifest import DatasetRecord, FileRecord, Manifest, RecipeRecord, TrainingRecord
-from digits.pictures import canonical
+from digits.model.identity import MANIFEST_FILE, MODEL_FILE, sha256
+from digits.model.manifest import FileRecord, Manifest, Metrics
 from training import report
 from training.artifacts import DISTORTED_FOLDER, REPORT_FOLDER
 from training.dataset import Dataset
-from training.evaluate import acceptance_threshold, fit_temperature, measure
-from training.export import check_parity, compare, divide_logits, make_goldens, to_litert
+from training.description import describe, evaluate
+from training.evaluate import fit_temperature
+from training.export import compare, divide_logits, to_litert
 from training.fit import Fitted, Progress, StopRequest, fit, probabilities
-from training.provenance import code_revision, code_sha256, library_versions
-from training.quiet import quiet_libraries
 from training.recipes import Recipe
-from training.robustness import DIGITS_PER_ROW, DistortedDigits, distorted_digits, measure_rows
+from training.robustness import DIGITS_PER_ROW, DistortedDigits, distorted_digits
 
 KERAS_FILE = "model.keras"
 WORTH_KEEPING = 0.5  # of the holdout, read rightly, where training was ended early
@@ -103,14 +98,11 @@ def run(
     except OSError as error:
         raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
-        distorted = tuple(
-            distorted_digits(part.sample(DIGITS_PER_ROW), output / DISTORTED_FOLDER, say)
-            for part in (dataset.holdout, dataset.test)
-        )
+        judges = (part.sample(DIGITS_PER_ROW) for part in (dataset.holdout, dataset.test))
+        distorted = [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in judges]
         made = make(recipe, dataset, distorted[0], seed, stop=stop or StopRequest(), progress=progress)
         _check_trained(made.fitted)
-        manifest = _evaluate(recipe, dataset, distorted, seed, made, folder=partial, say=say)
-        (partial / MANIFEST_FILE).write_bytes(manifest.to_json())
+        manifest = _write(partial, made, dataset, distorted, recipe=recipe, seed=seed, say=say)
         return partial.rename(output / manifest.version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -125,87 +117,41 @@ def _check_trained(fitted: Fitted) -> None:
         )
 
 
-def _evaluate(
-    recipe: Recipe,
+def _write(
+    folder: Path,
+    made: Made,
     dataset: Dataset,
     distorted: Sequence[DistortedDigits],
-    seed: int,
-    made: Made,
     *,
-    folder: Path,
+    recipe: Recipe,
+    seed: int,
     say: Callable[[str], None],
 ) -> Manifest:
+    """Write all files of a version, the manifest last, and return it."""
     network = made.fitted.network
     (folder / MODEL_FILE).write_bytes(made.model)
     network.save(folder / KERAS_FILE)
     say(f"exported to LiteRT: {len(made.model):,} bytes, {network.count_params():,} parameters")
-
-    with quiet_libraries():
-        classifier = Classifier(made.model)
-    difference = check_parity(network, classifier, dataset.test.images)
-    say(f"LiteRT and Keras agree on all {len(dataset.test):,} test digits, probabilities within {difference:.1g}")
-
-    on_holdout, on_test = (classifier.predict(part.images) for part in (dataset.holdout, dataset.test))
-    threshold = acceptance_threshold(on_holdout, dataset.holdout.labels)
-    distorted_holdout, distorted_test = distorted
-    created_at = datetime.now(UTC).replace(microsecond=0)
-    manifest = Manifest(
-        version=new_version(made.model, created_at),
-        created_at=created_at,
-        files=_file_records(folder),
-        input=INPUT,
-        output=OUTPUT,
-        classes=list(CLASSES),
-        canonical_form=canonical.VERSION,
-        recipe=RecipeRecord(
-            name=recipe.name,
-            hyperparameters=recipe.hyperparameters(len(dataset.training)),
-            parameter_count=network.count_params(),
-            seed=seed,
-        ),
-        dataset=DatasetRecord(
-            name=dataset.name,
-            source=dataset.source,
-            sha256=dataset.sha256(),
-            training_count=len(dataset.training),
-            holdout_count=len(dataset.holdout),
-            holdout_sha256=dataset.holdout.sha256(),
-            test_count=len(dataset.test),
-            extra=dataset.extra,
-        ),
-        code_revision=code_revision(),
-        code_sha256=code_sha256(),
-        libraries=library_versions(),
-        wall_seconds=round(made.wall_seconds, 1),
-        acceptance_threshold=threshold,
-        acceptance_coverage=None if threshold is None else float((on_holdout.max(axis=1) >= threshold).mean()),
-        temperature=made.temperature,
-        training=TrainingRecord(
-            epochs=len(made.fitted.epochs), chosen_epoch=made.fitted.chosen_epoch, stopped_by=made.fitted.stopped_by
-        ),
-        holdout=measure(on_holdout, dataset.holdout.labels),
-        test=measure(on_test, dataset.test.labels),
-        holdout_robustness=measure_rows(classifier, distorted_holdout, threshold),
-        test_robustness=measure_rows(classifier, distorted_test, threshold),
-        goldens=make_goldens(classifier, dataset.holdout),
-    )
-    candidates = compare(network, made.model, dataset.holdout)
-    pooled = distorted_test.pooled()
+    evaluated = evaluate(made, dataset, distorted, say)
+    manifest = describe(made, dataset, evaluated, recipe=recipe, seed=seed, files=_file_records(folder))
     report.write(
         folder / REPORT_FOLDER,
         manifest,
         epochs=made.fitted.epochs,
-        candidates=candidates,
+        candidates=compare(network, made.model, dataset.holdout),
         test=dataset.test,
-        on_test=on_test,
-        on_distorted=(classifier.predict(pooled.images), pooled.labels),
+        on_test=evaluated.on_test,
+        on_distorted=evaluated.on_distorted,
     )
-    low, high = manifest.test.accuracy_interval
-    say(
-        f"accuracy on the {manifest.test.count:,} test digits: {manifest.test.accuracy:.2%} "
-        f"(95 % interval {low:.2%} to {high:.2%})"
-    )
-    return manifest.model_copy(update={"files": _file_records(folder)})
+    say(_accuracy(manifest.test))
+    manifest = manifest.model_copy(update={"files": _file_records(folder)})
+    (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
+    return manifest
+
+
+def _accuracy(test: Metrics) -> str:
+    low, high = test.accuracy_interval
+    return f"accuracy on the {test.count:,} test digits: {test.accuracy:.2%} (95 % interval {low:.2%} to {high:.2%})"
 
 
 def _file_records(folder: Path) -> dict[str, FileRecord]:
