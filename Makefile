@@ -4,6 +4,8 @@
 # Not the default: make 3.81, which macOS has, would look programs up without the PATH below.
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
+# Without bytecode TensorFlow takes three times as long to import; some environments forbid to write it.
+unexport PYTHONDONTWRITEBYTECODE
 
 API_PORT ?= 8000
 STORE_PORT ?= 9000
