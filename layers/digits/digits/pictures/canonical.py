@@ -22,6 +22,7 @@ type Pixels = NDArray[np.uint8]
 type Floats = NDArray[np.float32]
 type Box = tuple[int, int, int, int]
 
+# Raised with whatever changes pixels; then the tests' references are made anew: tests/canonical_references.py.
 VERSION = 1
 SIDE = 28
 INK_SIDE = 20
