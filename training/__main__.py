@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from digits import reading
-from digits.errors import DigitsError, ImageError
+from digits.errors import DataError, DigitsError, ImageError
+from digits.model.identity import MODEL_FILE
+from digits.model.proof import LoadedModel, prove
 from digits.pictures.images import FORMAT_NAMES
 from digits.reading import Picture
 from digits.registry.versions import Registry
 from training import registry_commands, train_commands
-from training.artifacts import OUTPUT, REPORT_FOLDER, fetch_report, latest_folder
+from training.artifacts import OUTPUT, REPORT_FOLDER, fetch_report, latest_folder, read_folder
 from training.registry_commands import find_bucket
 
 _EPILOG = """\
@@ -62,7 +65,9 @@ def _parser() -> argparse.ArgumentParser:
 
     train_commands.add_commands(commands)
 
-    test = commands.add_parser("test", help="read images with the live model", description=test_command.__doc__)
+    test = commands.add_parser(
+        "test", help="read images with the live model, or the last one trained here", description=test_command.__doc__
+    )
     test.add_argument("images", nargs="+", metavar="IMAGE", help=f"a {FORMAT_NAMES} file of one digit")
     test.set_defaults(command=test_command)
 
@@ -76,9 +81,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def test_command(options: argparse.Namespace) -> int:
-    """Read images with the live model: one line for each, in the order given."""
-    loaded = Registry(find_bucket()).load()
-    print(f"{'digit':5}  {'confidence':>10}  {'sha256':12}  image        (model {loaded.manifest.version})")
+    """Read images: one line for each, in the order given.
+
+    The model is the live one of the bucket that DIGITS_BUCKET names, or without a bucket the last one trained here.
+    """
+    in_bucket = bool(os.environ.get("DIGITS_BUCKET"))
+    loaded = Registry(find_bucket()).load() if in_bucket else _load_last_trained()
+    model = f"model {loaded.manifest.version}" + ("" if in_bucket else f" of {OUTPUT}/, as DIGITS_BUCKET is not set")
+    print(f"{'digit':5}  {'confidence':>10}  {'sha256':12}  image        ({model})")
     status = 0
     for path in options.images:
         try:
@@ -88,6 +98,14 @@ def test_command(options: argparse.Namespace) -> int:
             continue
         print(f"{read.pred:5}  {read.conf:10.4f}  {read.prepared.sha256[:12]}  {path}")
     return status
+
+
+def _load_last_trained() -> LoadedModel:
+    try:
+        manifest, files = read_folder(latest_folder(OUTPUT))
+    except DataError as error:
+        raise DataError(f"{error}, or set DIGITS_BUCKET to the bucket that holds the models") from error
+    return prove(manifest, files.get(MODEL_FILE, b""))
 
 
 def report_command(options: argparse.Namespace) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
 from pathlib import Path
 
 import pytest
@@ -46,6 +47,27 @@ def test_test_goes_on_after_a_bad_file_and_says_so_at_the_end(
     assert captured.err.startswith(f"error: {bad}: the bytes are not a PNG, JPEG")
     assert captured.err.count("\n") == 1
     assert captured.out.splitlines()[1].split()[0] == "7"
+
+
+def test_without_a_bucket_test_takes_the_last_trained_model_and_says_so(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    monkeypatch.setattr("training.__main__.OUTPUT", trained.parent)
+    assert main(["test", str(events.DIGITS / "7.png")]) == 0
+    header, line = capsys.readouterr().out.splitlines()
+    assert f"(model {trained.name} of {trained.parent}/, as DIGITS_BUCKET is not set)" in header
+    assert line.split()[0] == "7"
+
+
+def test_what_was_trained_is_proved_before_it_reads_anything(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    monkeypatch.setattr("training.__main__.OUTPUT", tmp_path)
+    shutil.copytree(trained, tmp_path / trained.name)
+    (tmp_path / trained.name / "model.tflite").write_bytes(b"damaged")
+    assert_fails(capsys, main(["test", str(events.DIGITS / "7.png")]), "does not have the digest of its manifest")
 
 
 # Reports
@@ -118,9 +140,10 @@ def test_help_is_for_people(arguments: list[str], capsys: Output) -> None:
     [["models"], ["publish"], ["test", "7.png"], ["rollback"], ["verify", "x"], ["prune", "--keep", "1"], ["retrain"]],
 )
 def test_without_a_bucket_the_variable_is_named(
-    command: list[str], capsys: Output, monkeypatch: pytest.MonkeyPatch
+    command: list[str], tmp_path: Path, capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    monkeypatch.chdir(tmp_path)  # where nothing has been trained
     assert_fails(capsys, main(command), "DIGITS_BUCKET")
 
 
