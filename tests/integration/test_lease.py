@@ -57,6 +57,7 @@ def test_of_many_that_begin_together_one_gets_it(bucket: Bucket) -> None:
         Lease(holder="of a wrong clock", expires_at=datetime.now(UTC) + HOUR).model_dump_json(),
         "{",
     ],
+    ids=["ran out", "of a wrong clock", "unreadable"],
 )
 def test_a_lease_that_ran_out_or_makes_no_sense_keeps_nobody_out(bucket: Bucket, left: str) -> None:
     bucket.create(LEASE_KEY, left.encode())
