@@ -44,7 +44,6 @@ SPLIT_SEED = 20261122
 HOLDOUT_SHARE = 12  # one digit in so many
 SUBSET_SHARE = 10  # one digit in so many for the holdout, and as many for the test
 SUBSET_NAME = "mnist-subset-5000"
-SUBSET_SIZE = 5_000
 
 _PARTS = ("x_train", "y_train", "x_test", "y_test")
 _IDX_NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte", "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
