@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
 
@@ -26,6 +26,7 @@ class _Document(BaseModel):
     model_config = ConfigDict(strict=True, extra="ignore")
 
 
+@final
 class ImageRequest(_Document):
     """A picture as a file."""
 
@@ -36,6 +37,7 @@ class ImageRequest(_Document):
     ]
 
 
+@final
 class PixelsRequest(_Document):
     """A picture as numbers."""
 
@@ -45,22 +47,6 @@ class PixelsRequest(_Document):
         Field(description="28 rows of 28 numbers, or 784 numbers: 0..255, or where the largest is at most 1, 0..1"),
         WithJsonSchema({"oneOf": [_array(_array(_NUMBER, SIDE), SIDE), _array(_NUMBER, SIDE * SIDE)]}),
     ]
-
-
-class InstancesRequest(_Document):
-    """Several pictures. One that is wrong has a problem in its place and does not sink the others."""
-
-    instances: Annotated[
-        list[Annotated[Any, Field(description="an object with either `image` or `pixels`, as one picture alone")]],
-        Field(min_length=1, max_length=MAX_INSTANCES),
-        Otherwise(f"'instances' must be a list of 1 to {MAX_INSTANCES} objects"),
-    ]
-
-
-class TokenMember(_Document):
-    """The token, which any request document may carry."""
-
-    token: Annotated[str, Otherwise("'token' must be a string")] = ""
 
 
 def _only_one(kinds: dict[str, str], otherwise: str) -> Discriminator:
@@ -83,6 +69,27 @@ PictureRequest = Annotated[
         "an instance must be an object with either 'image' or 'pixels'",
     ),
 ]
+_INSTANCE = {"description": "an object with either `image` or `pixels`, as one picture alone"}
+
+
+@final
+class InstancesRequest(_Document):
+    """Several pictures. One that is wrong has a problem in its place and does not sink the others."""
+
+    # What is no picture stays as it came, and is judged again in its place.
+    instances: Annotated[
+        list[Annotated[PictureRequest | Any, Field(union_mode="left_to_right"), WithJsonSchema(_INSTANCE)]],
+        Field(min_length=1, max_length=MAX_INSTANCES),
+        Otherwise(f"'instances' must be a list of 1 to {MAX_INSTANCES} objects"),
+    ]
+
+
+class TokenMember(_Document):
+    """The token, which any request document may carry."""
+
+    token: Annotated[str, Otherwise("'token' must be a string")] = ""
+
+
 AnyRequest = Annotated[
     Annotated[ImageRequest, Tag("ImageRequest")]
     | Annotated[PixelsRequest, Tag("PixelsRequest")]
