@@ -94,12 +94,8 @@ bench-training: setup  ## how fast each recipe is, and how good its models are: 
 	@python -m benchmarks.training
 
 .PHONY: check
-check: setup  ## lint, types, template
-	@ruff check .
-	@ruff format --check .
-	@mypy
-	@oxlint --deny-warnings functions/predict_api/page
-	@sam validate
+check: setup  ## lint, format, types, javascript, template, shell, spelling, links, workflows
+	@.ci/check
 
 .PHONY: format
 format: setup  ## mend what the linter can mend
