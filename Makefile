@@ -113,8 +113,8 @@ lock: setup  ## write the hashed locks anew from pyproject.toml
 	@echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 
 .PHONY: build
-build: setup  ## build the predict function and its layers for Lambda
-	@sam build PredictApiFunction
+build: setup  ## build everything for Lambda but the retrain function's image
+	@sam build --exclude RetrainFunction
 	@python -m local stamp-build
 
 .PHONY: build-all
