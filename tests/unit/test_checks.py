@@ -38,7 +38,7 @@ def test_each_check_has_a_hook_that_needs_no_network() -> None:
         assert hook["pass_filenames"] is False
 
 
-@pytest.mark.parametrize("file", [".ci/run"])
+@pytest.mark.parametrize("file", [".ci/run", ".github/workflows/ci.yml"])
 def test_whatever_gates_a_change_runs_check_and_test(file: str) -> None:
     text = (ROOT / file).read_text()
     assert re.search(r"^\s*(- run: )?make check$", text, re.MULTILINE)
