@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks.training import Run, _summaries, _table
+from benchmarks.training import RESULTS, Run, _summaries, _table
+
+PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 
 
 def run(recipe: str, seed: int, **changes: Any) -> Run:
@@ -46,3 +50,16 @@ def test_without_the_yardstick_there_are_no_ratios() -> None:
     assert only["share_of_reference_total"] is None
     assert only["test_accuracy_deviation"] is None
     assert "0/1" in _table([only])
+
+
+@pytest.mark.parametrize("row", json.loads(RESULTS.read_text())["recipes"], ids=lambda row: row["recipe"])
+def test_the_page_of_benchmarks_shows_what_was_measured(row: dict[str, Any]) -> None:
+    low, high = row["test_accuracy_interval"]
+    deviation = row["test_accuracy_deviation"]
+    accuracy = f"{100 * row['test_accuracy_mean']:.3f} %" + (f" ± {100 * deviation:.2f}" if deviation else "")
+    line = (
+        f"| `{row['recipe']}` | {row['seconds_to_published_mean']:.1f} | {row['speedup_to_published']:.1f} "
+        f"| {row['total_seconds_mean']:.1f} | {row['share_of_reference_total']:.2f} | {accuracy} "
+        f"| {100 * low:.2f}..{100 * high:.2f} % | {row['size_bytes']:,} |"
+    )
+    assert line in PAGE.read_text()
