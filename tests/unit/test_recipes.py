@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from pathlib import Path
 
 import pytest
 
 from training.recipes import RECIPES, find_recipe
 
+README = Path(__file__).parents[2] / "README.md"
 BUDGETS = {"quick": 100_000, "default": 100_000, "best": 400_000, "reference": 1_200_000}
 
 
@@ -51,3 +53,8 @@ def test_a_small_data_set_is_gone_through_more_often() -> None:
     recipe = find_recipe("default")
     assert recipe.epochs_for(55_000) == recipe.epochs
     assert recipe.epochs_for(4_000) * 31 >= recipe.minimum_steps
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_the_readme_says_of_a_recipe_what_the_command_prints(name: str) -> None:
+    assert f"| `{name}` | {find_recipe(name).summary} |" in README.read_text()
