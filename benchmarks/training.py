@@ -34,7 +34,7 @@ from training.evaluate import measure, wilson_interval  # noqa: E402
 from training.fit import StopRequest, probabilities  # noqa: E402
 from training.provenance import library_versions  # noqa: E402
 from training.recipes import RECIPES, Recipe, find_recipe  # noqa: E402
-from training.robustness import DIGITS_PER_ROW, DistortedDigits, distorted_digits  # noqa: E402
+from training.robustness import DistortedDigits, distorted_digits  # noqa: E402
 
 IMPORT_SECONDS = time.perf_counter() - _IMPORTING
 PUBLISHED_ACCURACY = 0.9906
@@ -124,7 +124,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     started = time.perf_counter()
-    distorted = distorted_digits(data.holdout.sample(DIGITS_PER_ROW), OUTPUT / DISTORTED_FOLDER)
+    distorted = distorted_digits(data.holdout, OUTPUT / DISTORTED_FOLDER)
     field_seconds = time.perf_counter() - started
     print(f"{machine()}\n{data.name} from {data.source}; imports {IMPORT_SECONDS:.0f} s", flush=True)
     document = {

@@ -23,6 +23,8 @@ from digits.registry.versions import Registry
 from functions.predict_api import handler as predict_api
 from local.lambda_invoke import EVENT_TOKEN
 from local.store import BUCKET, EmbeddedStore
+from tests import few_digits
+from training import robustness
 from training.artifacts import DISTORTED_FOLDER, latest_folder, read_folder
 from training.provenance import code_sha256
 
@@ -35,6 +37,12 @@ def pytest_configure() -> None:
     """Let the processes that tests start hear SIGINT, which a shell has its background jobs ignore."""
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _few_digits_per_row() -> None:
+    """Have tables of robustness that the kept distorted digits are enough for."""
+    robustness.DIGITS_PER_ROW = few_digits.DIGITS_PER_ROW
 
 
 @pytest.fixture(scope="session")
@@ -58,7 +66,7 @@ def _train(request: pytest.FixtureRequest, name: str, *options: str) -> Path:
     with (output / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes, and one of them trains
         if not list(output.glob(f"*/{MANIFEST_FILE}")):
-            command = [sys.executable, "-m", "training", "train", "--data", "embedded", "--output", str(output)]
+            command = [sys.executable, "-m", "tests.few_digits", "train", "--data", "embedded", "--output", str(output)]
             finished = subprocess.run([*command, *options], capture_output=True, text=True, check=False)
             assert finished.returncode == 0, finished.stderr
     return latest_folder(output)
@@ -72,7 +80,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _training_digest() -> str:
     libraries = (ROOT / "requirements/train.txt").read_text()
-    return sha256(f"{code_sha256()} {libraries}".encode())[:16]
+    return sha256(f"{code_sha256()} {libraries} {few_digits.DIGITS_PER_ROW}".encode())[:16]
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from training.evaluate import fit_temperature
 from training.export import compare, divide_logits, to_litert
 from training.fit import Fitted, Progress, StopRequest, fit, probabilities
 from training.recipes import Recipe
-from training.robustness import DIGITS_PER_ROW, DistortedDigits, distorted_digits
+from training.robustness import DistortedDigits, distorted_digits
 
 KERAS_FILE = "model.keras"
 WORTH_KEEPING = 0.5  # of the holdout, read rightly, where training was ended early
@@ -98,8 +98,7 @@ def run(
     except OSError as error:
         raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
-        judges = (part.sample(DIGITS_PER_ROW) for part in (dataset.holdout, dataset.test))
-        distorted = [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in judges]
+        distorted = [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in (dataset.holdout, dataset.test)]
         made = make(recipe, dataset, distorted[0], seed, stop=stop or StopRequest(), progress=progress)
         _check_trained(made.fitted)
         manifest = _write(partial, made, dataset, distorted, recipe=recipe, seed=seed, say=say)

@@ -79,14 +79,14 @@ def _promote(options: argparse.Namespace) -> int:
 
 def _decide(version: str, options: argparse.Namespace, output: Path) -> int:
     from training import dataset, promotion
-    from training.robustness import DIGITS_PER_ROW, distorted_digits
+    from training.robustness import distorted_digits
 
     if options.force is not None and not options.force.strip():
         raise OperationError("--force needs a reason")
     bucket = find_bucket()
     on_subset = Registry(bucket).manifest(version).dataset.name == dataset.SUBSET_NAME
     found = dataset.find(options.data or (dataset.EMBEDDED if on_subset else None), bucket, os.environ)
-    distorted = distorted_digits(found.holdout.sample(DIGITS_PER_ROW), output / DISTORTED_FOLDER, print)
+    distorted = distorted_digits(found.holdout, output / DISTORTED_FOLDER, print)
     decision, pointer = promotion.promote(
         bucket, version, found, distorted, force=options.force, dry_run=options.dry_run
     )

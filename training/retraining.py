@@ -19,7 +19,7 @@ from training.extra import add_stored_extra
 from training.fit import Progress, StopRequest
 from training.provenance import made_from
 from training.recipes import Recipe, find_recipe
-from training.robustness import DIGITS_PER_ROW, DistortedDigits, distorted_digits
+from training.robustness import DistortedDigits, distorted_digits
 
 SEED = 1
 
@@ -134,7 +134,7 @@ def _settled(bucket: Bucket, version: str) -> bool:
 
 def _distorted(data: Dataset, output: Path, say: Callable[[str], None]) -> list[DistortedDigits]:
     parts = (data.holdout, data.test)
-    return [distorted_digits(part.sample(DIGITS_PER_ROW), output / DISTORTED_FOLDER, say) for part in parts]
+    return [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in parts]
 
 
 def _each_epoch(say: Callable[[str], None]) -> Callable[[Progress], None]:

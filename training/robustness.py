@@ -75,13 +75,17 @@ class DistortedDigits:
         )
 
 
-def distorted_digits(part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None) -> DistortedDigits:
-    """Return the digits of a part as every row of the table has them.
+def distorted_digits(
+    part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None, count: int | None = None
+) -> DistortedDigits:
+    """Return some digits of a part as every row of the table has them.
 
     Args:
+        count: how many, evenly spread over the part; `DIGITS_PER_ROW` where it is not given.
         kept_in: where the outcome of an earlier run is looked for, and this one is kept.
         say: is told where that takes time.
     """
+    part = part.sample(count or DIGITS_PER_ROW)
     path = kept_in / f"{_digest(part)}.npz"
     kept = _read(path)
     if kept is not None:

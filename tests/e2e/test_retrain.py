@@ -70,7 +70,7 @@ def test_the_handler_trains_promotes_and_the_running_api_follows(
         "HOME": str(tmp_path),
         **store.environment(),
     }
-    handler = "functions.retrain.handler.handler"
+    handler = "tests.few_digits.handler"
     tokens.add(Bucket(BUCKET), "test", TOKEN)
     with running_api(store.environment()) as server, emulated([sys.executable], handler, environment) as invoke:
         assert answering_version(server) is None
