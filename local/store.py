@@ -4,14 +4,20 @@ from __future__ import annotations
 
 import logging
 import socket
+from contextlib import closing
+from functools import cached_property
+from http.client import HTTPConnection
 from types import TracebackType
-from urllib.request import ProxyHandler, build_opener
+from typing import TYPE_CHECKING
 
 import boto3
 from botocore.config import Config
 from moto.server import ThreadedMotoServer
 
 from digits.errors import ConfigurationError
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
 
 BUCKET = "lambda-digits"
 
@@ -34,17 +40,23 @@ class EmbeddedStore:
 
     def reset(self) -> None:
         """Forget everything; moto keeps objects for the process, not for the server."""
+        with closing(HTTPConnection(self._host, self._port)) as connection:
+            connection.request("POST", "/moto-api/reset")
+            connection.getresponse().read()
+        self.client.create_bucket(Bucket=BUCKET)
+
+    @cached_property
+    def client(self) -> S3Client:
+        """A client of the store, whatever the environment says."""
         environment = self.environment()
-        address = environment["AWS_ENDPOINT_URL_S3"]
-        build_opener(ProxyHandler({})).open(f"{address}/moto-api/reset", data=b"").close()
-        boto3.client(
+        return boto3.client(
             "s3",
-            endpoint_url=address,
+            endpoint_url=environment["AWS_ENDPOINT_URL_S3"],
             region_name=environment["AWS_DEFAULT_REGION"],
             aws_access_key_id=environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=environment["AWS_SECRET_ACCESS_KEY"],
             config=Config(proxies={}),
-        ).create_bucket(Bucket=BUCKET)
+        )
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None

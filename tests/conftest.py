@@ -14,6 +14,8 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.s3.models import s3_backends
 
 from digits.model.identity import MANIFEST_FILE, sha256
 from digits.model.manifest import Manifest
@@ -108,16 +110,28 @@ def store(running_store: EmbeddedStore, monkeypatch: pytest.MonkeyPatch) -> Embe
 @pytest.fixture
 def bucket(store: EmbeddedStore) -> Bucket:
     """The store's bucket, for writing."""
-    return Bucket(BUCKET)
+    return Bucket(BUCKET, store.client)
 
 
-@pytest.fixture
-def published(bucket: Bucket, version: tuple[Manifest, dict[str, bytes]]) -> Bucket:
-    """The bucket with the trained model as the live one, and the events' token."""
-    manifest, files = version
+@pytest.fixture(scope="session")
+def published_objects(running_store: EmbeddedStore, version: tuple[Manifest, dict[str, bytes]]) -> dict[str, bytes]:
+    """What is in the bucket once the trained model is live and the events' token issued: key to bytes."""
+    running_store.reset()
+    bucket, (manifest, files) = Bucket(BUCKET, running_store.client), version
     Registry(bucket).publish(manifest, files)
     Registry(bucket).promote(manifest.version)
     tokens.add(bucket, "events", EVENT_TOKEN)
+    return {key: bucket.get(key).data for key in bucket.keys("")}
+
+
+@pytest.fixture
+def published(published_objects: dict[str, bytes], bucket: Bucket) -> Bucket:
+    """The bucket with the trained model as the live one, and the events' token."""
+    objects = s3_backends[DEFAULT_ACCOUNT_ID][
+        "aws"
+    ]  # the store is in this process, and need not be asked over a socket
+    for key, data in published_objects.items():
+        objects.put_object(BUCKET, key, data)
     return bucket
 
 
