@@ -127,9 +127,7 @@ def published_objects(running_store: EmbeddedStore, version: tuple[Manifest, dic
 @pytest.fixture
 def published(published_objects: dict[str, bytes], bucket: Bucket) -> Bucket:
     """The bucket with the trained model as the live one, and the events' token."""
-    objects = s3_backends[DEFAULT_ACCOUNT_ID][
-        "aws"
-    ]  # the store is in this process, and need not be asked over a socket
+    objects = s3_backends[DEFAULT_ACCOUNT_ID]["aws"]  # in this process, where no socket is needed
     for key, data in published_objects.items():
         objects.put_object(BUCKET, key, data)
     return bucket
