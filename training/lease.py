@@ -129,8 +129,8 @@ def _replace(bucket: Bucket, lease: Lease, etag: str | None) -> str:
         before = _read(stored.data) if stored else None
         if stored is None or before is None or before.holder != lease.holder:
             raise
-        # This write, or the one before it, was done, and only the answer got lost.
-        return stored.etag if stored.data == document else bucket.replace(LEASE_KEY, document, stored.etag)
+        # The write before this one was done after all, when the store could not say so.
+        return bucket.replace(LEASE_KEY, document, stored.etag)
 
 
 def _stored(bucket: Bucket) -> StoredObject | None:

@@ -26,8 +26,12 @@ class Gate:
         tokens: those that are valid, as the store was last seen to hold them.
     """
 
-    def __init__(self, reader: ObjectReader, ttl_seconds: float) -> None:
-        """Bind the store; it is asked at the first need."""
+    def __init__(self, reader: ObjectReader, ttl_seconds: float, greatest_age_seconds: float) -> None:
+        """Bind the store; it is asked at the first need.
+
+        Args:
+            greatest_age_seconds: how long tokens are valid after the store last confirmed them.
+        """
         self.tokens: CachedObject[TokenSet] = CachedObject(
             reader,
             TOKENS_KEY,
@@ -35,6 +39,7 @@ class Gate:
             missing=lambda: NoTokensError("no token has been issued yet"),
             ttl_seconds=ttl_seconds,
             keep_when_missing=False,
+            greatest_age_seconds=greatest_age_seconds,
         )
 
     def authenticate(self, token: str | None) -> str:

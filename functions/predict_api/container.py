@@ -38,7 +38,8 @@ class Container:
             threads: whether requests come at the same time, as from a server, and must not block each other.
         """
         model = live_model(reader, settings.model_ttl_seconds, settings.model_version)
-        return cls(reader, model, Gate(reader, settings.model_ttl_seconds), Workers(threads))
+        gate = Gate(reader, settings.model_ttl_seconds, settings.token_age_seconds)
+        return cls(reader, model, gate, Workers(threads))
 
     def warm_up(self) -> None:
         """Load what there is, so that a snapshot holds it; where there is nothing, the first request will look."""

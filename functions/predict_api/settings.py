@@ -21,6 +21,7 @@ class Settings:
         model_ttl_seconds: how long a warm container goes on without asking for news.
         base_path: path that a custom domain maps to an HTTP API, like `/digits`; a stage is found by itself.
         model_version: serve this version, whatever is promoted; None serves what is.
+        token_age_seconds: how long tokens are valid after the store last confirmed them; then nobody is let in.
     """
 
     bucket: str
@@ -30,6 +31,7 @@ class Settings:
     model_ttl_seconds: float = 60.0
     base_path: str = ""
     model_version: str | None = None
+    token_age_seconds: float = 900.0
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -38,9 +40,10 @@ class Settings:
         Raises:
             ConfigurationError: a value makes no sense.
         """
-        ttl = environment.get("DIGITS_MODEL_TTL_SECONDS", "60")
-        if not re.fullmatch(r"\d+(\.\d+)?", ttl):
-            raise ConfigurationError(f"DIGITS_MODEL_TTL_SECONDS must be a number of seconds, not {ttl!r}")
+        ttl_seconds = _seconds(environment, "DIGITS_MODEL_TTL_SECONDS", cls.model_ttl_seconds)
+        token_age_seconds = _seconds(environment, "DIGITS_TOKEN_AGE_SECONDS", cls.token_age_seconds)
+        if token_age_seconds <= ttl_seconds:
+            raise ConfigurationError("DIGITS_TOKEN_AGE_SECONDS must be more than DIGITS_MODEL_TTL_SECONDS")
         model_version = environment.get("DIGITS_MODEL_VERSION") or None
         if model_version and not is_version(model_version):
             raise ConfigurationError(f"DIGITS_MODEL_VERSION is {model_version!r}, which is no name of a version")
@@ -51,7 +54,15 @@ class Settings:
             region=environment.get("AWS_REGION") or "us-east-1",
             endpoint=environment.get("AWS_ENDPOINT_URL_S3") or None,
             allowed_origins=tuple(origin.strip() for origin in origins if origin.strip()),
-            model_ttl_seconds=float(ttl),
+            model_ttl_seconds=ttl_seconds,
+            token_age_seconds=token_age_seconds,
             model_version=model_version,
             base_path=f"/{base_path}" if base_path else "",
         )
+
+
+def _seconds(environment: Mapping[str, str], name: str, default: float) -> float:
+    text = environment.get(name, str(default))
+    if not re.fullmatch(r"\d+(\.\d+)?", text):
+        raise ConfigurationError(f"{name} must be a number of seconds, not {text!r}")
+    return float(text)

@@ -40,6 +40,18 @@ def test_a_ttl_that_is_no_time_is_refused(value: str) -> None:
         Settings.from_environment({"DIGITS_MODEL_TTL_SECONDS": value})
 
 
+@pytest.mark.parametrize("value", ["", "soon", "inf"])
+def test_a_token_age_that_is_no_time_is_refused(value: str) -> None:
+    with pytest.raises(ConfigurationError, match="DIGITS_TOKEN_AGE_SECONDS"):
+        Settings.from_environment({"DIGITS_TOKEN_AGE_SECONDS": value})
+
+
+def test_tokens_are_valid_for_longer_than_they_go_unchecked() -> None:
+    assert Settings.from_environment({"DIGITS_TOKEN_AGE_SECONDS": "61"}).token_age_seconds == 61
+    with pytest.raises(ConfigurationError, match="must be more than DIGITS_MODEL_TTL_SECONDS"):
+        Settings.from_environment({"DIGITS_TOKEN_AGE_SECONDS": "60"})
+
+
 def test_a_pinned_version_must_be_the_name_of_one() -> None:
     name = "20261122T051500Z-3f9a1c2b"
     assert Settings.from_environment({"DIGITS_MODEL_VERSION": name}).model_version == name
