@@ -40,7 +40,7 @@ def finish(stack: str) -> None:
         OperationError: training failed.
     """
     os.environ["DIGITS_BUCKET"] = stack_output(stack, "BucketName")
-    bucket = Bucket(os.environ["DIGITS_BUCKET"])
+    bucket = Bucket.from_environment(os.environ)
     if Registry(bucket).live() is None:
         run_training("train")
         try:

@@ -52,7 +52,7 @@ def start_api(port: int, output: Path) -> None:
 def furnish(output: Path) -> None:
     """Put the last trained model and the events' token into the store that the environment names."""
     publish_latest(output)
-    tokens.add(Bucket(os.environ["DIGITS_BUCKET"]), "events", EVENT_TOKEN)
+    tokens.add(Bucket.from_environment(os.environ), "events", EVENT_TOKEN)
 
 
 @contextmanager

@@ -71,7 +71,7 @@ def running_store(port: int = 0, host: str = "127.0.0.1") -> Iterator[EmbeddedSt
 def publish_latest(output: Path) -> None:
     """Publish and promote the last trained model in the store that the environment names."""
     manifest, files = artifacts.read_folder(artifacts.latest_folder(output))
-    registry = Registry(Bucket(os.environ["DIGITS_BUCKET"]))
+    registry = Registry(Bucket.from_environment(os.environ))
     registry.publish(manifest, files)
     registry.promote(manifest.version)
 
@@ -94,7 +94,7 @@ def run_training(command: str) -> None:
 
 
 def _serve(api_port: int, stay: bool, certificate: Certificate | None = None) -> None:
-    token = tokens.issue(Bucket(os.environ["DIGITS_BUCKET"]), TOKEN_NAME)
+    token = tokens.issue(Bucket.from_environment(os.environ), TOKEN_NAME)
     authority = certificate.authority if certificate else None
     options = f" --cacert {os.path.relpath(authority)}" if authority else ""
     with LocalServer(app_from_environment(os.environ), api_port, certificate) as server:

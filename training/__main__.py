@@ -24,7 +24,7 @@ from training.registry_commands import find_bucket
 _EPILOG = """\
 environment:
   DIGITS_BUCKET         the bucket that holds the models
-  AWS_ENDPOINT_URL_S3   address of an S3-compatible store; AWS where it is not set
+  AWS_ENDPOINT_URL_S3   address of an S3-compatible store, or AWS_ENDPOINT_URL; AWS where neither is set
   DIGITS_MNIST          where MNIST is, as --data; looked for otherwise: the bucket, Keras's cache
                         or download, and last the embedded subset of 5,000 digits
 Credentials are found as the AWS SDK finds them.

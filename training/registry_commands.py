@@ -59,7 +59,7 @@ def find_bucket() -> Bucket:
     Raises:
         ConfigurationError: it names none.
     """
-    return Bucket(os.environ.get("DIGITS_BUCKET", ""))
+    return Bucket.from_environment(os.environ)
 
 
 def _publish(options: argparse.Namespace) -> int:

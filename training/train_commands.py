@@ -64,7 +64,7 @@ def _train(options: argparse.Namespace) -> int:
         from training.progress import ProgressLine
 
     recipe = recipes.find_recipe(options.recipe)
-    bucket = Bucket(os.environ["DIGITS_BUCKET"]) if os.environ.get("DIGITS_BUCKET") else None
+    bucket = Bucket.from_environment(os.environ) if os.environ.get("DIGITS_BUCKET") else None
     found = dataset.find(options.data, bucket, os.environ)
     print(
         f"data: {found.name} from {found.source}: {len(found.training):,} training digits, "

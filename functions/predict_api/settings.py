@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from digits.errors import ConfigurationError
 from digits.model.identity import is_version
+from digits.registry.endpoint import endpoint_of
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,8 @@ class Settings:
         origins = environment.get("DIGITS_ALLOWED_ORIGINS", "*").split(",")
         return cls(
             bucket=environment.get("DIGITS_BUCKET", ""),
-            region=environment.get("AWS_REGION") or "us-east-1",
-            endpoint=environment.get("AWS_ENDPOINT_URL_S3") or None,
+            region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1",
+            endpoint=endpoint_of(environment),
             allowed_origins=tuple(origin.strip() for origin in origins if origin.strip()),
             model_ttl_seconds=ttl_seconds,
             token_age_seconds=token_age_seconds,

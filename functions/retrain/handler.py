@@ -35,7 +35,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     logger = Logger(service="retrain")
     logger.append_keys(function_request_id=context.aws_request_id)
     settings = Settings.from_environment(os.environ)
-    bucket = Bucket(settings.bucket)
+    bucket = Bucket(settings.bucket, endpoint=settings.endpoint)
     remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
     logger.info("retraining with recipe %s, asked for by %s", settings.recipe, json.dumps(event))
     try:

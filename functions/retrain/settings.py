@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from digits.registry.endpoint import endpoint_of
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -12,6 +14,7 @@ class Settings:
 
     Attributes:
         bucket: holds data, models and decisions.
+        endpoint: URL of an S3-compatible store; None is AWS.
         recipe: name of the recipe.
         topic: ARN of the SNS topic that is told the outcome; None tells nobody.
     """
@@ -19,6 +22,7 @@ class Settings:
     bucket: str
     recipe: str = "default"
     topic: str | None = None
+    endpoint: str | None = None
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -27,4 +31,5 @@ class Settings:
             bucket=environment.get("DIGITS_BUCKET", ""),
             recipe=environment.get("DIGITS_RETRAIN_RECIPE") or cls.recipe,
             topic=environment.get("DIGITS_RETRAIN_TOPIC") or None,
+            endpoint=endpoint_of(environment),
         )

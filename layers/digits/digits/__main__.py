@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     commands.add_parser("tokens", help="list the names of the valid tokens")
     options = parser.parse_args(arguments)
     try:
-        _run(options, Bucket(os.environ.get("DIGITS_BUCKET", "")))
+        _run(options, Bucket.from_environment(os.environ))
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -14,12 +14,18 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from digits.errors import ConfigurationError, ConflictError, ObjectNotFoundError, StoreError
+from digits.registry.endpoint import check_endpoint, endpoint_of
 from digits.registry.store import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-_CONFIG = Config(connect_timeout=3, read_timeout=30, retries={"mode": "standard", "max_attempts": 3})
+_CONFIG = Config(  # type: ignore[call-arg]  # the stubs lack the last one
+    connect_timeout=3,
+    read_timeout=30,
+    retries={"mode": "standard", "max_attempts": 3},
+    ignore_configured_endpoint_urls=True,  # read by `endpoint_of` alone, as for those who read
+)
 _LOST = {"PreconditionFailed", "ConditionalRequestConflict"}
 # S3 answers so where it cannot tell yet who of two wins; the next answer is a clear one.
 _UNDECIDED = "ConditionalRequestConflict"
@@ -37,17 +43,26 @@ def first_line(error: Exception) -> str:
 class Bucket:
     """A bucket as writers see it: create, replace, never overwrite blindly."""
 
-    def __init__(self, name: str, client: S3Client | None = None) -> None:
-        """Bind a bucket; address and credentials are those that boto3 finds.
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> Bucket:
+        """Bind the bucket that the environment names, where the environment says that it is; raises as below."""
+        return cls(environment.get("DIGITS_BUCKET", ""), endpoint=endpoint_of(environment))
+
+    def __init__(self, name: str, client: S3Client | None = None, endpoint: str | None = None) -> None:
+        """Bind a bucket; credentials and region are those that boto3 finds.
+
+        Args:
+            endpoint: address of an S3-compatible store; None is AWS.
 
         Raises:
-            ConfigurationError: no name, or boto3 finds no usable configuration.
+            ConfigurationError: no name, an endpoint that is none, or boto3 finds no usable configuration.
         """
         if not name:
             raise ConfigurationError("no bucket: set DIGITS_BUCKET to the bucket that holds the models")
+        check_endpoint(endpoint)
         self.name = name
         try:
-            self._client = client or boto3.client("s3", config=_CONFIG)
+            self._client = client or boto3.client("s3", config=_CONFIG, endpoint_url=endpoint)
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError(f"S3 cannot be addressed: {first_line(error)}") from error
 

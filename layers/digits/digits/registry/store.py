@@ -17,6 +17,7 @@ from obstore.store import S3Store
 
 from digits.errors import ConfigurationError, ObjectNotFoundError, StoreError
 from digits.registry.credentials import container_credentials
+from digits.registry.endpoint import check_endpoint
 
 # A read is over after TIMEOUT, or twice that where the store fails first and hangs then. A re-check that
 # finds a new model reads three objects, in the one request that does it.
@@ -113,6 +114,8 @@ def _configuration_problem(bucket: str, endpoint: str | None) -> str | None:
         return "no bucket: set DIGITS_BUCKET to the bucket that holds the models"
     if not re.fullmatch(r"[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]", bucket):
         return f"DIGITS_BUCKET is {bucket!r}, which is no name of a bucket"
-    if endpoint and not re.fullmatch(r"https?://[A-Za-z0-9.\[\]:_-]+/?", endpoint):
-        return f"AWS_ENDPOINT_URL_S3 is {endpoint!r}, which is no http or https address"
+    try:
+        check_endpoint(endpoint)
+    except ConfigurationError as error:
+        return str(error)
     return None
