@@ -16,6 +16,7 @@ from digits.errors import OperationError
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
 from local.build import FUNCTION
+from local.programs import program
 from local.stack import publish_latest, running_store
 
 # The sample events carry this token. It is worth nothing outside a store made for them.
@@ -73,7 +74,7 @@ def environment_of_functions(store: dict[str, str]) -> dict[str, dict[str, str]]
 
 
 def _sam(*arguments: str) -> None:
-    status = subprocess.run(["sam", "local", *arguments], check=False).returncode
+    status = subprocess.run([program("sam"), "local", *arguments], check=False).returncode
     if status:
         raise OperationError(f"sam local {arguments[0]} ended with status {status}")
 

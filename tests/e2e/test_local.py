@@ -22,6 +22,7 @@ from local import __main__ as local_command
 from local import lambda_invoke
 from local.build import FUNCTION
 from local.lambda_invoke import EVENT_TOKEN
+from local.programs import program
 from tests import events
 
 
@@ -131,7 +132,7 @@ def test_sam_local_invoke_reads_the_digit_of_an_event(
 def test_lambdas_container_answers_every_event(build: Path, trained: Path) -> None:
     port = free_port()
     with lambda_invoke.sam_store(trained.parent) as options:
-        command = [str(Path(sys.executable).with_name("sam")), "local", "start-lambda", "--port", str(port)]
+        command = [program("sam"), "local", "start-lambda", "--port", str(port)]
         with sam_serving([*command, "--warm-containers", "LAZY", *options], dict(os.environ)):
             settings = Config(read_timeout=120, retries={"max_attempts": 0})
             client = boto3.client("lambda", endpoint_url=f"http://127.0.0.1:{port}", config=settings)

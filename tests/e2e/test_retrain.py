@@ -23,6 +23,7 @@ from digits.registry.versions import Registry
 from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
 from local import lambda_invoke
+from local.programs import program
 from local.server import LocalServer
 from local.stack import running_store
 from local.store import BUCKET, EmbeddedStore
@@ -99,8 +100,8 @@ def test_sam_local_invoke_retrains_and_the_running_api_follows(
         variables = lambda_invoke.environment_of_functions(store.environment(there))
         variables[lambda_invoke.RETRAIN]["DIGITS_RETRAIN_RECIPE"] = "quick"
         (tmp_path / "env.json").write_text(json.dumps(variables))
-        command = ["sam", "local", "invoke", lambda_invoke.RETRAIN, "--event", str(EVENT), "--skip-pull-image"]
-        command += ["--env-vars", str(tmp_path / "env.json")]
+        command = [program("sam"), "local", "invoke", lambda_invoke.RETRAIN, "--event", str(EVENT)]
+        command += ["--skip-pull-image", "--env-vars", str(tmp_path / "env.json")]
         with running_api(store.environment()) as server:
             assert answering_version(server) == live
             finished = subprocess.run(command, capture_output=True, text=True, check=False)

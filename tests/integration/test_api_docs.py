@@ -13,6 +13,7 @@ import pytest
 
 from functions.predict_api.app import app_from_environment
 from local.lambda_invoke import EVENT_TOKEN
+from local.programs import program
 from local.server import LocalServer
 
 ROOT = Path(__file__).parents[2]
@@ -56,8 +57,17 @@ def test_schemathesis_finds_no_broken_promise(server: LocalServer, tmp_path: Pat
 
     Left out is that what fits the schema is accepted: a string of bytes may still be no image.
     """
-    command = ["schemathesis", "run", f"{server.url}/openapi.json", "--exclude-checks", "positive_data_acceptance"]
-    command += ["--header", f"Authorization: Bearer {EVENT_TOKEN}", "--max-examples", "20", "--seed", "1"]
+    command = [program("schemathesis"), "run", f"{server.url}/openapi.json"]
+    command += [
+        "--exclude-checks",
+        "positive_data_acceptance",
+        "--header",
+        f"Authorization: Bearer {EVENT_TOKEN}",
+        "--max-examples",
+        "20",
+        "--seed",
+        "1",
+    ]
     command += ["--no-color", "--generation-database", "none"]
     finished = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout[-5_000:]

@@ -13,6 +13,7 @@ import pytest
 
 from functions.predict_api.app import app_from_environment
 from local.lambda_invoke import EVENT_TOKEN
+from local.programs import program
 from local.server import LocalServer
 from tests import events
 
@@ -28,7 +29,7 @@ def generated(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ModuleType]:
     description, configuration = folder / "openapi.json", folder / "configuration.json"
     description.write_text(json.dumps(app_from_environment({}).openapi()))
     configuration.write_text(json.dumps(CONFIGURATION))
-    command = ["openapi-python-client", "generate", "--meta", "none", "--output-path", str(folder / NAME)]
+    command = [program("openapi-python-client"), "generate", "--meta", "none", "--output-path", str(folder / NAME)]
     command += ["--path", str(description), "--config", str(configuration)]
     finished = subprocess.run(command, capture_output=True, text=True, check=False)
     assert finished.returncode == 0, finished.stdout[-2_000:] + finished.stderr[-2_000:]

@@ -76,6 +76,25 @@ def test_the_laptop_stack_holds_nothing_that_only_others_use() -> None:
         assert path.name in ("__init__.py", "__main__.py") or f"local.{path.stem}" in used, path
 
 
+def test_programs_of_the_environment_are_found_without_path() -> None:
+    ours = {path.name for path in Path(sys.executable).parent.iterdir()}
+    assert {"sam", "schemathesis", "uvicorn", "ruff"} <= ours
+    for path in [each for folder in (*PACKAGES.values(), ROOT / "tests") for each in folder.rglob("*.py")]:
+        for name, line in started_by_name(path):
+            assert name not in ours, f"{path}:{line} starts {name}, which is on PATH only where make put it"
+
+
+def started_by_name(path: Path) -> Iterator[tuple[str, int]]:
+    """Yield what could be a command: the first text of each list, and each that is looked up, with its line."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        first = node.elts[:1] if isinstance(node, ast.List) else []
+        if isinstance(node, ast.Call) and ast.unparse(node.func) == "shutil.which":
+            first = node.args[:1]
+        for each in first:
+            if isinstance(each, ast.Constant) and isinstance(each.value, str):
+                yield each.value.partition(" ")[0], each.lineno
+
+
 def test_the_rooms_of_the_shared_package_build_on_each_other() -> None:
     package = PACKAGES["digits"]
     rooms = {path.parent.name for path in package.glob("*/__init__.py")}
