@@ -18,7 +18,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from benchmarks.ports import free_port, wait_for
+from benchmarks.ports import reserved_port, wait_for
 from digits.errors import OperationError
 from local.build import BUILD, FUNCTION, LAYERS
 
@@ -111,16 +111,23 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
     assert specification is not None
     assert specification.origin is not None
     emulator = Path(specification.origin).parent / "local/rapid/aws-lambda-rie-x86_64"
-    port, api_port = free_port(), free_port()
-    command = [str(emulator), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"]
-    command += ["--runtime-api-address", f"127.0.0.1:{api_port}", *python, "-m", "awslambdaric", handler]
     environment = {"PATH": os.environ["PATH"], **environment}
     with (
+        reserved_port() as port,
+        reserved_port() as api_port,
         tempfile.TemporaryFile() as log,  # a pipe would fill, and nobody reads it before the end
-        subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT) as process,
+        subprocess.Popen(
+            [
+                *(str(emulator), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
+                *("--runtime-api-address", f"127.0.0.1:{api_port}", *python, "-m", "awslambdaric", handler),
+            ],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        ) as process,
     ):
         try:
-            wait_for(port)
+            wait_for(port, process)
             connection = http.client.HTTPConnection("127.0.0.1", port, timeout=_LONGEST_SECONDS)
             with closing(connection):
                 yield Container(process, connection)

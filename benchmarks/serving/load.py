@@ -15,7 +15,7 @@ from http.client import HTTPConnection
 import numpy as np
 
 from benchmarks import emulator
-from benchmarks.ports import free_port, wait_for
+from benchmarks.ports import reserved_port, wait_for
 from benchmarks.serving.calls import time_calls
 from benchmarks.serving.events import DIGIT
 from benchmarks.serving.yardsticks import Yardsticks
@@ -46,13 +46,13 @@ def _served(yardsticks: Yardsticks) -> Iterator[int]:
     server = yardsticks.folder / "server"
     server.mkdir()
     emulator.link_packages(server, ("uvicorn", "click", "h11"))
-    port = free_port()
-    command = [*emulator.bare_python(), "-m", "uvicorn", "asgi:app", "--port", str(port), "--log-level", "warning"]
+    command = [*emulator.bare_python(), "-m", "uvicorn", "asgi:app", "--log-level", "warning"]
+    command += ["--lifespan", "off", "--no-access-log", "--port"]
     path = os.pathsep.join((yardsticks.ours["PYTHONPATH"], str(server), str(yardsticks.handlers)))
     environment = {"PATH": os.environ["PATH"], **yardsticks.ours, "PYTHONPATH": path}
-    with subprocess.Popen([*command, "--lifespan", "off", "--no-access-log"], env=environment) as process:
+    with reserved_port() as port, subprocess.Popen([*command, str(port)], env=environment) as process:
         try:
-            wait_for(port)
+            wait_for(port, process)
             yield port
         finally:
             process.terminate()

@@ -17,7 +17,7 @@ import boto3
 import pytest
 from botocore.config import Config
 
-from benchmarks.ports import free_port
+from benchmarks.ports import reserved_port
 from local import __main__ as local_command
 from local import lambda_invoke
 from local.build import FUNCTION
@@ -79,8 +79,8 @@ def test_a_taken_port_is_one_line_with_the_cure(tmp_path: Path, environment: dic
 
 
 def test_the_api_test_tells_in_one_line_that_nobody_answers(capsys: pytest.CaptureFixture[str]) -> None:
-    port = free_port()
-    status = local_command.main(["api-test", "--url", f"http://127.0.0.1:{port}", "--token", "x"])
+    with reserved_port() as port:
+        status = local_command.main(["api-test", "--url", f"http://127.0.0.1:{port}", "--token", "x"])
     assert status == 1
     assert capsys.readouterr().err.startswith(f"error: no answer from http://127.0.0.1:{port}")
 
@@ -130,8 +130,7 @@ def test_sam_local_invoke_reads_the_digit_of_an_event(
 
 @pytest.mark.docker
 def test_lambdas_container_answers_every_event(build: Path, trained: Path) -> None:
-    port = free_port()
-    with lambda_invoke.sam_store(trained.parent) as options:
+    with reserved_port() as port, lambda_invoke.sam_store(trained.parent) as options:
         command = [program("sam"), "local", "start-lambda", "--port", str(port)]
         with sam_serving([*command, "--warm-containers", "LAZY", *options], dict(os.environ)):
             settings = Config(read_timeout=120, retries={"max_attempts": 0})
@@ -148,7 +147,6 @@ def test_lambdas_container_answers_every_event(build: Path, trained: Path) -> No
 def test_the_api_test_passes_against_sam_local_start_api(
     build: Path, trained: Path, environment: dict[str, str]
 ) -> None:
-    port = free_port()
-    command = [sys.executable, "-m", "local", "start-api", "--api-port", str(port), "--artifacts", str(trained.parent)]
-    with sam_serving(command, environment):
+    command = [sys.executable, "-m", "local", "start-api", "--artifacts", str(trained.parent), "--api-port"]
+    with reserved_port() as port, sam_serving([*command, str(port)], environment):
         assert local_command.main(["api-test", "--url", f"http://127.0.0.1:{port}", "--token", EVENT_TOKEN]) == 0

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.ports import free_port
+from benchmarks.ports import reserved_port
 from digits.registry.bucket import Bucket
 from digits.registry.store import S3Reader
 from functions.predict_api.app import create_app
@@ -21,16 +21,18 @@ from training.artifacts import DISTORTED_FOLDER
 
 
 @pytest.fixture
-def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> None:
+def unreachable_store(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Point the environment at an address where nobody listens."""
-    for name, value in {
-        "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{free_port()}",
-        "AWS_ACCESS_KEY_ID": "x",
-        "AWS_SECRET_ACCESS_KEY": "x",
-        "AWS_DEFAULT_REGION": "us-east-1",
-        "DIGITS_BUCKET": "lambda-digits",
-    }.items():
-        monkeypatch.setenv(name, value)
+    with reserved_port() as port:
+        for name, value in {
+            "AWS_ENDPOINT_URL_S3": f"http://127.0.0.1:{port}",
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
+            "AWS_DEFAULT_REGION": "us-east-1",
+            "DIGITS_BUCKET": "lambda-digits",
+        }.items():
+            monkeypatch.setenv(name, value)
+        yield
 
 
 @pytest.fixture
