@@ -14,6 +14,7 @@ from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
 from functions.predict_api.bodies import BINARY, BINARY_TYPE, JSON_TYPE
 from functions.predict_api.container import Container, container_of
+from functions.predict_api.encoding import ContentEncoding
 from functions.predict_api.errors import MediaTypeError, NotFoundError
 from functions.predict_api.inference_schemas import (
     MODEL_NAME,
@@ -25,8 +26,8 @@ from functions.predict_api.inference_schemas import (
     ServerMetadata,
     TensorMetadata,
 )
-from functions.predict_api.payloads import MAX_BODY_BYTES, read_body
-from functions.predict_api.tensors import decompress, read_inference, write_tensor
+from functions.predict_api.payloads import Body, read_body
+from functions.predict_api.tensors import read_inference, write_tensor
 
 SERVER_NAME = "lambda-digits"
 LENGTH_HEADER = "Inference-Header-Content-Length"
@@ -37,10 +38,9 @@ router = APIRouter(prefix="/v2", tags=["Open Inference Protocol V2"])
 
 @dataclass(frozen=True)
 class Message:
-    """The body of an inference request as it came, and the headers without which it cannot be read."""
+    """The body of an inference request, and the header without which it cannot be read."""
 
-    data: bytes
-    encoding: str
+    body: Body
     document_length: str | None
 
 
@@ -92,14 +92,12 @@ async def _message(
             json_schema_extra={"pattern": "^[0-9]{1,9}$"},
         ),
     ] = None,
-    encoding: Annotated[
-        str, Header(alias="Content-Encoding", json_schema_extra={"enum": ["", "gzip", "deflate", "identity"]})
-    ] = "",
+    _encoding: ContentEncoding = "",
 ) -> Message:
     body = await read_body(request)
     if body.media_type not in ("", JSON_TYPE, BINARY_TYPE):
         raise MediaTypeError(f"the content type must be {JSON_TYPE} or {BINARY_TYPE}, or not given")
-    return Message(body.data, encoding, length)
+    return Message(body, length)
 
 
 ReceivedMessage = Annotated[Message, Depends(_message)]
@@ -195,8 +193,7 @@ def _metadata(model: LoadedModel) -> ModelMetadata:
 def _infer(model: LoadedModel, message: Message, caller: str) -> Response:
     manifest = model.manifest
     target = TensorMetadata.of(manifest.output)
-    data = decompress(message.data, message.encoding, MAX_BODY_BYTES)
-    inference = read_inference(data, message.document_length, TensorMetadata.of(manifest.input), target)
+    inference = read_inference(message.body.data, message.document_length, TensorMetadata.of(manifest.input), target)
     probabilities = model.classifier.predict(inference.images)
     tensor, binary = write_tensor(probabilities, target, inference.binary_output)
     answer = InferenceResponse(model_version=manifest.version, id=inference.id, outputs=[tensor])

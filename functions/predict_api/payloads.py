@@ -22,6 +22,7 @@ from digits.pictures.canonical import SIDE
 from digits.pictures.images import MEDIA_TYPES
 from digits.reading import Picture
 from functions.predict_api.documents import parse_object, validate
+from functions.predict_api.encoding import decompress
 from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
 from functions.predict_api.request_schemas import (
     MAX_INSTANCES,
@@ -56,10 +57,15 @@ class Payload:
 
 @dataclass(frozen=True)
 class Body:
-    """A request's body and what it says that it is."""
+    """A request's body and what it says that it is.
 
-    data: bytes
+    Attributes:
+        sent: as it came, maybe compressed.
+    """
+
+    sent: bytes
     content_type: str
+    encoding: str = ""
 
     @property
     def media_type(self) -> str:
@@ -72,6 +78,11 @@ class Body:
         return self.media_type in ("", "application/json")
 
     @cached_property
+    def data(self) -> bytes:
+        """The body with its encoding undone, once; raises as `decompress` does."""
+        return decompress(self.sent, self.encoding, MAX_BODY_BYTES)
+
+    @cached_property
     def document(self) -> dict[str, Any]:
         """The body as a JSON object, parsed once; raises MalformedRequestError as `parse_object` does."""
         return parse_object(
@@ -80,7 +91,7 @@ class Body:
 
 
 async def read_body(request: Request) -> Body:
-    """Read a body, up to the limit.
+    """Read a body, up to the limit; its encoding is undone when it is first looked at.
 
     Raises:
         BodyTooLargeError: it is longer.
@@ -95,7 +106,8 @@ async def read_body(request: Request) -> Body:
                     raise BodyTooLargeError(f"the body has more than the {MAX_BODY_BYTES:,} bytes that are served")
     except ClientDisconnect as error:
         raise MalformedRequestError("the body ended early") from error
-    return Body(bytes(data), request.headers.get("content-type", ""))
+    encoding = ", ".join(request.headers.getlist("content-encoding"))
+    return Body(bytes(data), request.headers.get("content-type", ""), encoding)
 
 
 def envelope_token(body: Body) -> str | None:

@@ -15,6 +15,7 @@ from digits.registry.live import LiveModel
 from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
 from functions.predict_api.container import container_of
+from functions.predict_api.encoding import ContentEncoding
 from functions.predict_api.payloads import Body, Payload, envelope_token, read_body, read_payload
 from functions.predict_api.prediction import load, predict, prepare, prepare_each
 from functions.predict_api.schemas import (
@@ -39,7 +40,7 @@ class Admitted:
     timing: ServerTiming
 
 
-async def _admit(request: Request) -> Admitted:
+async def _admit(request: Request, _encoding: ContentEncoding = "") -> Admitted:
     """Check the token before anything else is judged; a header wins over the envelope."""
     container, timing = container_of(request), ServerTiming()
     token, body = header_token(request), None

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import re
-import zlib
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any
@@ -19,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from functions.predict_api.documents import parse_object, pointer, validate
-from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
+from functions.predict_api.errors import FieldError, MalformedRequestError
 from functions.predict_api.inference_schemas import (
     InferenceRequest,
     InputTensor,
@@ -28,8 +27,6 @@ from functions.predict_api.inference_schemas import (
     TensorMetadata,
 )
 
-# HTTP's deflate is zlib's format, and zlib's name for the header that it should expect is a number.
-_WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
 MAX_JSON_IMAGES = 1_000
 # Commas and opening brackets of that many images, nested, and of what is around them: the rest of the body's
 # limit is for binary data.
@@ -51,31 +48,6 @@ class Inference:
     id: str | None
     images: NDArray[np.uint8]
     binary_output: bool
-
-
-def decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
-    """Undo a `Content-Encoding`; what would come out longer than the limit is never made.
-
-    Raises:
-        MediaTypeError: another encoding than gzip, deflate or none.
-        MalformedRequestError: the data is not what its encoding says.
-        BodyTooLargeError: more than the limit would come out.
-    """
-    encoding = encoding.strip().lower()
-    if encoding in ("", "identity"):
-        return data
-    if encoding not in _WINDOW_BITS:
-        raise MediaTypeError(f"the content encoding must be {' or '.join(_WINDOW_BITS)}")
-    stream = zlib.decompressobj(_WINDOW_BITS[encoding])
-    try:
-        plain = stream.decompress(data, limit_bytes + 1)
-    except zlib.error as error:
-        raise MalformedRequestError(f"the body is not {encoding} data") from error
-    if len(plain) > limit_bytes:
-        raise BodyTooLargeError(f"the decompressed body has more than the {limit_bytes:,} bytes that are served")
-    if not stream.eof or stream.unused_data:
-        raise MalformedRequestError(f"the body is not one complete piece of {encoding} data")
-    return plain
 
 
 def read_inference(data: bytes, header_length: str | None, source: TensorMetadata, target: TensorMetadata) -> Inference:

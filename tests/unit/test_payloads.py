@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import base64
+import gzip
+import json
 import textwrap
+import zlib
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 
@@ -87,6 +91,47 @@ def test_several_files_in_a_form_are_answered_in_order(handler: Handler) -> None
 def test_an_image_is_what_its_file_says_whatever_its_type_says(handler: Handler) -> None:
     for content_type in ("image/jpeg", "image/x-png", "image/anything"):
         assert events.digits_of(handler(events.post(events.digit_file(7), content_type=content_type))) == [7]
+
+
+# Compressed bodies
+
+ENCODINGS: dict[str, Callable[[bytes], bytes]] = {"gzip": gzip.compress, "deflate": zlib.compress}
+
+
+def compressed(body: bytes | dict[str, Any], encoding: str, content_type: str = "application/json") -> dict[str, Any]:
+    data = json.dumps(body).encode() if isinstance(body, dict) else body
+    headers: dict[str, str | None] = {"content-encoding": encoding}
+    return events.post(ENCODINGS[encoding](data), headers, content_type)
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_every_kind_of_body_may_be_compressed(handler: Handler, encoding: str) -> None:
+    form, form_type = events.multipart(events.digit_file(7), events.digit_file(1))
+    envelope = {"token": EVENT_TOKEN, "params": image_json(7)}
+    assert events.digits_of(handler(compressed(image_json(7), encoding))) == [7]
+    assert events.digits_of(handler(compressed(events.digit_file(7), encoding, "image/png"))) == [7]
+    assert events.digits_of(handler(compressed(form, encoding, form_type))) == [7, 1]
+    assert events.digits_of(handler(events.without_token(compressed(envelope, encoding)))) == [7]
+
+
+@pytest.mark.parametrize("kind", ["application/json", "image/png", "multipart/form-data; boundary=x"])
+@pytest.mark.parametrize("encoding", ENCODINGS)
+def test_the_limit_is_on_what_a_compressed_body_becomes(handler: Handler, encoding: str, kind: str) -> None:
+    bomb = compressed(bytes(50_000_000), encoding, kind)
+    assert len(bomb["body"]) < 100_000
+    assert_problem(handler(bomb), 413, "decompressed")
+
+
+@pytest.mark.parametrize("kind", ["application/json", "image/png", "multipart/form-data; boundary=x"])
+def test_other_encodings_are_refused_for_every_kind(handler: Handler, kind: str) -> None:
+    for encoding in ("br", "zstd", "gzip, deflate"):
+        event = events.post(events.digit_file(7), {"content-encoding": encoding}, kind)
+        assert_problem(handler(event), 415, "gzip or deflate")
+
+
+def test_a_body_that_is_not_what_its_encoding_says_is_malformed(handler: Handler) -> None:
+    event = events.post(events.digit_file(7), {"content-encoding": "gzip"}, "image/png")
+    assert_problem(handler(event), 400, "not gzip data")
 
 
 # What is wrong with the body

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from typing import Any
 
 import numpy as np
@@ -13,13 +11,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from digits.model.contract import Tensor
-from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
+from functions.predict_api.errors import FieldError, MalformedRequestError
 from functions.predict_api.inference_schemas import TensorMetadata
 from functions.predict_api.payloads import MAX_BODY_BYTES
 from functions.predict_api.tensors import (
     MAX_JSON_IMAGES,
     Inference,
-    decompress,
     read_inference,
     write_tensor,
 )
@@ -27,7 +24,6 @@ from tests import events
 
 PIXELS = TensorMetadata(name="pixels", datatype="UINT8", shape=[-1, 28, 28])
 PROBABILITIES = TensorMetadata(name="probabilities", datatype="FP32", shape=[-1, 10])
-LIMIT = 10_000
 
 
 @pytest.fixture(scope="module")
@@ -328,53 +324,3 @@ def test_binary_data_without_the_header_is_malformed() -> None:
     declared = json.dumps(request(inputs=[tensor(data=None, parameters={"binary_data_size": 784})])).encode()
     with pytest.raises(MalformedRequestError, match="trailing"):
         read(declared + bytes(784))
-
-
-# Compression
-
-
-@pytest.mark.parametrize(
-    ("encoding", "data"),
-    [
-        ("", b"plain"),
-        ("identity", b"plain"),
-        ("gzip", gzip.compress(b"plain", mtime=0)),
-        ("GZip ", gzip.compress(b"plain", mtime=0)),
-        ("deflate", zlib.compress(b"plain")),
-    ],
-)
-def test_an_encoding_is_undone(encoding: str, data: bytes) -> None:
-    assert decompress(data, encoding, LIMIT) == b"plain"
-
-
-@pytest.mark.parametrize("encoding", ["br", "zstd", "gzip, gzip", "compress", "*"])
-def test_other_encodings_are_refused(encoding: str) -> None:
-    with pytest.raises(MediaTypeError, match="gzip or deflate"):
-        decompress(b"", encoding, LIMIT)
-
-
-@pytest.mark.parametrize(("encoding", "compress"), [("gzip", gzip.compress), ("deflate", zlib.compress)])
-def test_the_limit_is_on_what_comes_out(encoding: str, compress: Any) -> None:
-    assert decompress(compress(bytes(LIMIT)), encoding, LIMIT) == bytes(LIMIT)
-    for size in (LIMIT + 1, 1_000 * LIMIT):
-        with pytest.raises(BodyTooLargeError, match="10,000 bytes"):
-            decompress(compress(bytes(size)), encoding, LIMIT)
-
-
-@pytest.mark.parametrize(
-    ("encoding", "data"),
-    [
-        ("gzip", b""),
-        ("gzip", b"plain"),
-        ("gzip", zlib.compress(b"plain")),
-        ("deflate", gzip.compress(b"plain", mtime=0)),
-        ("deflate", b"plain"),
-        ("gzip", gzip.compress(b"plain", mtime=0)[:-1]),
-        ("gzip", gzip.compress(b"plain", mtime=0) + b"more"),
-        ("gzip", gzip.compress(b"plain", mtime=0)[:-8] + bytes(8)),
-        ("deflate", zlib.compress(b"plain")[:-1]),
-    ],
-)
-def test_damaged_data_is_malformed(encoding: str, data: bytes) -> None:
-    with pytest.raises(MalformedRequestError, match=encoding):
-        decompress(data, encoding, LIMIT)
