@@ -42,19 +42,21 @@ class Gate:
             greatest_age_seconds=greatest_age_seconds,
         )
 
-    def authenticate(self, token: str | None) -> str:
-        """Return the name of a token.
+    def authenticate(self, *tokens: str | None) -> str:
+        """Return the name of the first valid token.
 
         Raises:
             AuthenticationError: no token, or not a valid one.
             UnavailableError: nobody can be let in, as the valid tokens cannot be had.
         """
-        if not token:
+        given = [token for token in tokens if token]
+        if not given:
             raise AuthenticationError("a token is required, as 'Authorization: Bearer …' or in the request document")
-        name = self.tokens.get().name_of(token)
-        if name is None:
-            raise AuthenticationError("the token is not valid")
-        return name
+        valid = self.tokens.get()
+        for token in given:
+            if name := valid.name_of(token):
+                return name
+        raise AuthenticationError("the token is not valid")
 
 
 def header_token(request: Request) -> str | None:

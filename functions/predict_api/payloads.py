@@ -5,13 +5,15 @@ from __future__ import annotations
 import base64
 import binascii
 import math
-from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+import re
+from collections.abc import AsyncGenerator, Callable, Iterator
+from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
+from pydantic_core import from_json
 from python_multipart.multipart import parse_options_header
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
@@ -40,6 +42,10 @@ from functions.predict_api.request_schemas import (
 MAX_BODY_BYTES = 4_500_000
 # Commas and opening brackets of as many instances, nested, as there may be, and of what is around them.
 _MAX_JSON_MARKS = MAX_INSTANCES * (SIDE * SIDE + SIDE + 2) + 1_000
+_TOKEN_NAME = b'"token"'
+# Tokens have some 40 characters, and no quotes.
+_TOKEN_VALUE = re.compile(rb'\s{0,1000}+:\s{0,1000}+("[^"]{1,1000}+")')
+_MAX_TOKENS = MAX_INSTANCES + 1  # one of the envelope's own, and should its instances have some
 
 
 @dataclass(frozen=True)
@@ -77,6 +83,16 @@ class Body:
         """Whether the body should be a request document; without a content type it should."""
         return self.media_type in ("", "application/json")
 
+    @property
+    def is_image(self) -> bool:
+        """Whether the body should be an image file; of which format shows in the file."""
+        return self.media_type.startswith("image/")
+
+    @property
+    def is_form(self) -> bool:
+        """Whether the body should be a form with files."""
+        return self.media_type == MULTIPART_TYPE
+
     @cached_property
     def data(self) -> bytes:
         """The body with its encoding undone, once; raises as `decompress` does."""
@@ -110,14 +126,45 @@ async def read_body(request: Request) -> Body:
     return Body(bytes(data), request.headers.get("content-type", ""), encoding)
 
 
+async def read_envelope(request: Request) -> Body | None:
+    """Read the body of a request without a token in its headers, or return None where it can hold none.
+
+    Raises:
+        MediaTypeError: it may hold a token, but is of a type that nobody reads.
+        BodyTooLargeError, MalformedRequestError: see `read_body`.
+    """
+    announced = Body(b"", request.headers.get("content-type", ""))
+    if announced.is_json:
+        return await read_body(request)
+    if announced.is_image or announced.is_form:
+        return None
+    raise _unserved_type()
+
+
+def possible_tokens(body: Body) -> Iterator[str]:
+    """Give what may be the token of a request document, without parsing it.
+
+    Raises:
+        RequestError: the body's encoding cannot be undone.
+    """
+    end = 0
+    for _ in range(_MAX_TOKENS):
+        start = body.data.find(_TOKEN_NAME, end)  # many times faster than a search of `re`
+        if start < 0:
+            return
+        end = start + len(_TOKEN_NAME)
+        if member := _TOKEN_VALUE.match(body.data, end):
+            with suppress(ValueError):
+                yield from_json(member[1])
+
+
 def envelope_token(body: Body) -> str | None:
-    """Return the token that a request document carries, or None; the rest of the body is not judged here."""
-    if not body.is_json:
-        return None
-    try:
-        token = body.document.get("token")
-    except MalformedRequestError:
-        return None
+    """Return the token that a request document carries, or None.
+
+    Raises:
+        MalformedRequestError: it is no JSON object.
+    """
+    token = body.document.get("token")
     return token if isinstance(token, str) else None
 
 
@@ -129,12 +176,16 @@ async def read_payload(body: Body) -> Payload:
     """
     if body.is_json:
         return _payload_of(body.document)
-    if body.media_type.startswith("image/"):  # what it really is shows in the file
+    if body.is_image:
         return Payload((partial(Picture.of_file, body.data),), several=False)
-    if body.media_type == MULTIPART_TYPE:
+    if body.is_form:
         files = await _multipart_files(body)
         return Payload(tuple(partial(Picture.of_file, data) for data in files), several=len(files) > 1)
-    raise MediaTypeError(f"the content type must be application/json, {MULTIPART_TYPE}, {' or '.join(MEDIA_TYPES)}")
+    raise _unserved_type()
+
+
+def _unserved_type() -> MediaTypeError:
+    return MediaTypeError(f"the content type must be application/json, {MULTIPART_TYPE}, {' or '.join(MEDIA_TYPES)}")
 
 
 def _payload_of(document: dict[str, Any]) -> Payload:

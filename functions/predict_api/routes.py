@@ -13,10 +13,18 @@ from digits.model.identity import MODEL_FILE
 from digits.reading import Prepared
 from digits.registry.live import LiveModel
 from functions.predict_api import bodies, problems
-from functions.predict_api.auth import TOKEN_HEADERS, header_token
+from functions.predict_api.auth import TOKEN_HEADERS, Gate, header_token
 from functions.predict_api.container import container_of
 from functions.predict_api.encoding import ContentEncoding
-from functions.predict_api.payloads import Body, Payload, envelope_token, read_body, read_payload
+from functions.predict_api.payloads import (
+    Body,
+    Payload,
+    envelope_token,
+    possible_tokens,
+    read_body,
+    read_envelope,
+    read_payload,
+)
 from functions.predict_api.prediction import load, predict, prepare, prepare_each
 from functions.predict_api.schemas import (
     Health,
@@ -44,12 +52,19 @@ async def _admit(request: Request, _encoding: ContentEncoding = "") -> Admitted:
     """Check the token before anything else is judged; a header wins over the envelope."""
     container, timing = container_of(request), ServerTiming()
     token, body = header_token(request), None
-    if token is None and Body(b"", request.headers.get("content-type", "")).is_json:
-        body = await read_body(request)
-        token = envelope_token(body)
+    if token is None:
+        body = await read_envelope(request)
     with timing.phase("token"):
-        caller = await container.workers.run(container.gate.authenticate, token)
+        caller = await container.workers.run(_caller, container.gate, token, body)
     return Admitted(caller, body or await read_body(request), timing)
+
+
+def _caller(gate: Gate, token: str | None, envelope: Body | None) -> str:
+    """Return the token's name; an envelope is parsed only for those who have a valid token somewhere in it."""
+    if envelope is None:
+        return gate.authenticate(token)
+    gate.authenticate(*possible_tokens(envelope))
+    return gate.authenticate(envelope_token(envelope))
 
 
 @router.get("/health", tags=["service"], summary="Is the process up?")
