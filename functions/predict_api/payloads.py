@@ -6,7 +6,7 @@ import base64
 import binascii
 import math
 import re
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -14,9 +14,6 @@ from typing import Any
 
 import numpy as np
 from pydantic_core import from_json
-from python_multipart.multipart import parse_options_header
-from starlette.datastructures import Headers, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 from starlette.requests import ClientDisconnect, Request
 
 from digits.errors import ImageError
@@ -26,6 +23,7 @@ from digits.reading import Picture
 from functions.predict_api.documents import parse_object, validate
 from functions.predict_api.encoding import decompress
 from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
+from functions.predict_api.forms import files_of
 from functions.predict_api.request_schemas import (
     MAX_INSTANCES,
     MULTIPART_TYPE,
@@ -168,7 +166,7 @@ def envelope_token(body: Body) -> str | None:
     return token if isinstance(token, str) else None
 
 
-async def read_payload(body: Body) -> Payload:
+def read_payload(body: Body) -> Payload:
     """Return what a body asks for; the pictures in it are not decoded yet.
 
     Raises:
@@ -179,7 +177,7 @@ async def read_payload(body: Body) -> Payload:
     if body.is_image:
         return Payload((partial(Picture.of_file, body.data),), several=False)
     if body.is_form:
-        files = await _multipart_files(body)
+        files = files_of(body.data, body.content_type, MAX_INSTANCES)
         return Payload(tuple(partial(Picture.of_file, data) for data in files), several=len(files) > 1)
     raise _unserved_type()
 
@@ -249,25 +247,3 @@ def _pixel_picture(pixels: Any, pointer: str) -> Picture:
         values = values * 255
     grey = np.rint(values).astype(np.uint8).reshape(SIDE, SIDE)
     return Picture.of_pixels(grey)
-
-
-async def _multipart_files(body: Body) -> list[bytes]:
-    boundary = parse_options_header(body.content_type)[1].get(b"boundary", b"")
-    if b"--" + boundary + b"--" not in body.data:
-        raise MalformedRequestError("the form ends early, or its boundary is not the one of the content type")
-
-    async def stream() -> AsyncGenerator[bytes]:
-        yield body.data
-
-    try:
-        async with aclosing(stream()) as chunks:
-            parser = MultiPartParser(Headers({"content-type": body.content_type}), chunks, max_files=MAX_INSTANCES)
-            parser.spool_max_size = MAX_BODY_BYTES  # a picture never touches the disk
-            form = await parser.parse()
-    except (MultiPartException, KeyError, ValueError) as error:
-        raise MalformedRequestError(f"the form cannot be read, or has more than {MAX_INSTANCES} files") from error
-    files = [await part.read() for _, part in form.multi_items() if isinstance(part, UploadFile)]
-    await form.close()
-    if not files:
-        raise MalformedRequestError("the form has no file in it")
-    return files

@@ -124,7 +124,7 @@ async def predict_digits(
         container.warm.set()
         timing.note("cold")
     with timing.phase("decode"):
-        payload = await read_payload(admitted.body)
+        payload = read_payload(admitted.body)
     answer, version = await container.workers.run(
         _answer, container.model, payload, request.state.request_id, explain, timing
     )
