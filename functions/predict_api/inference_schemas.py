@@ -17,7 +17,10 @@ Size = Annotated[int, Field(ge=0, lt=2**31)]
 
 
 class _Document(BaseModel):
-    """Types are not converted; members that are not known are read over, as the protocol has extensions."""
+    """Types are not converted; members that are not known are read over, as the protocol has extensions.
+
+    An optional member may also be null, which is how many clients write those that they do not use.
+    """
 
     model_config = ConfigDict(strict=True, extra="ignore")
 
@@ -47,7 +50,7 @@ class InputTensor(_Document):
     name: str
     datatype: str
     shape: Annotated[list[Size], FailFast(), Field(max_length=8)]
-    parameters: InputParameters = InputParameters()
+    parameters: InputParameters | None = None
     data: Annotated[Any, Field(description="the values in row-major order, flat or nested as `shape` says")] = None
 
 
@@ -63,22 +66,22 @@ class RequestedOutput(_Document):
     """An output that the answer should have."""
 
     name: str
-    parameters: RequestedOutputParameters = RequestedOutputParameters()
+    parameters: RequestedOutputParameters | None = None
 
 
 class RequestParameters(_Document):
     """What concerns the whole request."""
 
-    binary_data_output: Annotated[bool, Field(description="answer as bytes after the document")] = False
+    binary_data_output: Annotated[bool | None, Field(description="answer as bytes after the document")] = None
 
 
 class InferenceRequest(_Document):
     """A request for inference."""
 
     id: Annotated[str | None, Field(description="comes back in the answer")] = None
-    parameters: RequestParameters = RequestParameters()
+    parameters: RequestParameters | None = None
     inputs: Annotated[list[InputTensor], FailFast(), Field(min_length=1, max_length=1)]
-    outputs: Annotated[list[RequestedOutput], FailFast(), Field(max_length=1)] = []
+    outputs: Annotated[list[RequestedOutput], FailFast(), Field(max_length=1)] | None = None
 
 
 class OutputParameters(_Document):

@@ -114,7 +114,7 @@ def _check_contract(tensor: InputTensor, source: TensorMetadata) -> None:
 
 
 def _values(tensor: InputTensor, binary: memoryview) -> NDArray[np.uint8]:
-    size = tensor.parameters.binary_data_size
+    size = tensor.parameters.binary_data_size if tensor.parameters else None
     if (size is None) == (tensor.data is None):
         raise FieldError(
             "an input has either 'data' or, with its bytes after the document, the parameter 'binary_data_size'",
@@ -148,13 +148,16 @@ def _json_bytes(data: Any, shape: list[int]) -> bytes:
 
 
 def _wants_binary(request: InferenceRequest, target: TensorMetadata) -> bool:
+    default = bool(request.parameters and request.parameters.binary_data_output)
     if not request.outputs:
-        return request.parameters.binary_data_output
+        return default
     (output,) = request.outputs
     if output.name != target.name:
         raise FieldError(f"the model's output is named {target.name!r}", pointer("outputs", 0, "name"))
-    for name in output.parameters.model_extra or {}:
-        if name in _UNSERVED_PARAMETERS:
+    if output.parameters is None:
+        return default
+    for name, value in (output.parameters.model_extra or {}).items():
+        if name in _UNSERVED_PARAMETERS and value is not None:
             raise FieldError(f"{name!r} is not served", pointer("outputs", 0, "parameters", name))
     binary = output.parameters.binary_data
-    return request.parameters.binary_data_output if binary is None else binary
+    return default if binary is None else binary

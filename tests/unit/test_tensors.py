@@ -121,6 +121,27 @@ def test_the_id_is_kept_and_unknown_members_are_read_over() -> None:
     assert read(request()).id is None
 
 
+def test_optional_members_may_be_null() -> None:
+    nothing = {"id": None, "parameters": None, "outputs": None}
+    read_over = read(request(**nothing))
+    assert (read_over.id, read_over.binary_output, read_over.images.shape) == (None, False, (1, 28, 28))
+    inside = {"parameters": {"binary_data_output": None}, "outputs": [{"name": "probabilities", "parameters": None}]}
+    assert not read(request(**inside)).binary_output
+    unused = {"binary_data": None, "classification": None, "shared_memory_region": None}
+    output = {"name": "probabilities", "parameters": unused}
+    assert read(request(parameters={"binary_data_output": True}, outputs=[output])).binary_output
+    for parameters in (None, {"binary_data_size": None}):
+        assert read(request(inputs=[tensor() | {"parameters": parameters}])).images.shape == (1, 28, 28)
+    declared = tensor(parameters={"binary_data_size": 784}) | {"data": None}
+    assert read(request(inputs=[declared]), bytes(784)).images.shape == (1, 28, 28)
+
+
+@pytest.mark.parametrize("name", ["name", "datatype", "shape"])
+def test_a_required_member_may_not_be_null(name: str) -> None:
+    assert refused(request(inputs=[tensor() | {name: None}]))[0] == f"/inputs/0/{name}"
+    assert refused({"inputs": None})[0] == "/inputs"
+
+
 def test_an_output_comes_back_as_it_was() -> None:
     values = np.random.default_rng(0).random((3, 10), np.float32)
     plain, nothing = write_tensor(values, PROBABILITIES, binary=False)
