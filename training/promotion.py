@@ -61,7 +61,7 @@ SMALL_HOLDOUT = 2_000
 
 def promote(
     bucket: Bucket,
-    version: str,
+    version: str | LoadedModel,
     dataset: Dataset,
     distorted: DistortedDigits,
     *,
@@ -71,6 +71,7 @@ def promote(
     """Decide on a published version, record the decision, and point the service at it where it says so.
 
     Args:
+        version: its name, or what `Registry.publish` or `load` returned, which need not be read and proved again.
         dataset: has the holdout that the version was calibrated on.
         distorted: some digits of that holdout, in all rows of the robustness table.
         force: the reason for which it goes live whatever the checks say.
@@ -87,7 +88,8 @@ def promote(
     """
     registry = Registry(bucket)
     state = registry.live_state()
-    challenger = registry.load(version)
+    challenger = registry.load(version) if isinstance(version, str) else version
+    version = challenger.manifest.version
     if challenger.manifest.dataset.holdout_sha256 != dataset.holdout.sha256():
         raise ConfigurationError(
             f"{version} was chosen on the holdout of {challenger.manifest.dataset.name}, and {dataset.name} from "
@@ -101,7 +103,7 @@ def promote(
     if dry_run:
         return decision, None
     record(bucket, version, decision)
-    return decision, None if decision.outcome == "refuse" else registry.promote(version, state)
+    return decision, None if decision.outcome == "refuse" else registry.promote(challenger, state)
 
 
 def decide(

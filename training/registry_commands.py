@@ -8,6 +8,7 @@ from pathlib import Path
 
 from digits.errors import CorruptModelError, OperationError, UnknownVersionError
 from digits.model.identity import MODEL_FILE
+from digits.model.proof import LoadedModel
 from digits.registry import decisions, retention
 from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
@@ -67,28 +68,29 @@ def _publish(options: argparse.Namespace) -> int:
     registry = Registry(find_bucket())
     folder = options.folder or latest_folder(OUTPUT)
     manifest, files = read_folder(folder)
-    registry.publish(manifest, files)
+    challenger = registry.publish(manifest, files)
     print(f"published {manifest.version}", flush=True)
-    return _decide(manifest.version, options, folder.parent)
+    return _decide(challenger, options, folder.parent)
 
 
 def _promote(options: argparse.Namespace) -> int:
     """Point the service at a published model where it proves no worse than the live one; exit status 1 where not."""
-    return _decide(options.version, options, OUTPUT)
+    return _decide(Registry(find_bucket()).load(options.version), options, OUTPUT)
 
 
-def _decide(version: str, options: argparse.Namespace, output: Path) -> int:
+def _decide(challenger: LoadedModel, options: argparse.Namespace, output: Path) -> int:
     from training import dataset, promotion
     from training.robustness import distorted_digits
 
     if options.force is not None and not options.force.strip():
         raise OperationError("--force needs a reason")
     bucket = find_bucket()
-    on_subset = Registry(bucket).manifest(version).dataset.name == dataset.SUBSET_NAME
+    version = challenger.manifest.version
+    on_subset = challenger.manifest.dataset.name == dataset.SUBSET_NAME
     found = dataset.find(options.data or (dataset.EMBEDDED if on_subset else None), bucket, os.environ)
     distorted = distorted_digits(found.holdout, output / DISTORTED_FOLDER, print)
     decision, pointer = promotion.promote(
-        bucket, version, found, distorted, force=options.force, dry_run=options.dry_run
+        bucket, challenger, found, distorted, force=options.force, dry_run=options.dry_run
     )
     print("\n".join(promotion.describe(version, decision)))
     if options.dry_run:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Literal
 
 from digits.errors import ConflictError, CorruptModelError
+from digits.model.proof import LoadedModel
 from digits.registry import decisions
 from digits.registry.bucket import Bucket
 from digits.registry.decisions import Decision
@@ -79,29 +80,32 @@ def retrain(
         say(f"recipe: {recipe.name}: {recipe.summary}")
         progress = progress or _each_epoch(say)
         version = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress).name
-        registry.publish(*read_folder(output / version))
+        challenger = registry.publish(*read_folder(output / version))
         say(f"published {version}")
     elif _settled(bucket, version):
         say(f"nothing to do: {version} was made from the same data, recipe and code, and has been decided on")
         return Retrained(version, next(reversed(decisions.recorded(bucket, version)), None), changed=False)
-    decision = _decide(bucket, version, data, _distorted(data, output, say)[0])
+    else:
+        challenger = registry.load(version)
+    decision = _decide(bucket, challenger, data, _distorted(data, output, say)[0])
     for line in promotion.describe(version, decision):
         say(line)
     return Retrained(version, decision, changed=True)
 
 
-def _decide(bucket: Bucket, version: str, data: Dataset, distorted: DistortedDigits) -> Decision:
+def _decide(bucket: Bucket, challenger: LoadedModel, data: Dataset, distorted: DistortedDigits) -> Decision:
     try:
-        return promotion.promote(bucket, version, data, distorted)[0]
+        return promotion.promote(bucket, challenger, data, distorted)[0]
     except ConflictError:  # something else was promoted meanwhile, and is what it has to stand beside
-        return promotion.promote(bucket, version, data, distorted)[0]
+        return promotion.promote(bucket, challenger, data, distorted)[0]
 
 
 def _data(bucket: Bucket, environment: Mapping[str, str], say: Callable[[str], None]) -> Dataset:
-    source = dataset.store_mnist(bucket, environment)
-    if source:
-        say(f"data: put MNIST from {source} into the bucket")
-    found = dataset.find(None, bucket, environment)
+    found = dataset.store_mnist(bucket, environment)
+    if found:
+        say(f"data: put MNIST from {found.source} into the bucket")
+    else:
+        found = dataset.find(None, bucket, environment)
     say(f"data: {found.name} from {found.source}: {len(found.training):,} training digits")
     return add_stored_extra(found, bucket, say)
 

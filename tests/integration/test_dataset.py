@@ -10,7 +10,8 @@ import pytest
 from digits.errors import DataError
 from digits.registry.bucket import Bucket
 from digits.registry.layout import MNIST_KEY
-from training import dataset
+from training import dataset, retraining
+from training.dataset import Dataset, Part
 
 
 def test_the_first_run_puts_mnist_into_the_bucket(
@@ -18,11 +19,19 @@ def test_the_first_run_puts_mnist_into_the_bucket(
 ) -> None:
     arrays = [np.arange(12, dtype=np.uint8).reshape(shape) for shape in ((3, 2, 2), (12,), (3, 2, 2), (12,))]
     checked: list[str] = []
-    monkeypatch.setattr(dataset, "_mnist", lambda _, source: checked.append(source))
+    digits = Part(np.zeros((1, 28, 28), np.uint8), np.zeros(1, np.uint8))
+
+    def check(_: object, source: str) -> Dataset:
+        checked.append(source)
+        return Dataset("mnist", source, digits, digits, digits)
+
+    monkeypatch.setattr(dataset, "_mnist", check)
     path = tmp_path / "mnist.npz"
     np.savez(path, **dict(zip(dataset._PARTS, arrays, strict=True)))  # type: ignore[arg-type]
-    assert dataset.store_mnist(bucket, {"DIGITS_MNIST": str(path)}) == str(path)
-    assert checked == [str(path)]
+    said: list[str] = []
+    assert retraining._data(bucket, {"DIGITS_MNIST": str(path)}, said.append).source == "mnist.npz"
+    assert said[0] == "data: put MNIST from mnist.npz into the bucket"
+    assert checked == [str(path)]  # once
     kept = dataset._read_npz(bucket.get(MNIST_KEY).data, "bucket")
     assert all((ours == theirs).all() for ours, theirs in zip(arrays, kept, strict=True))
     assert dataset.store_mnist(bucket, {"DIGITS_MNIST": str(path)}) is None

@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from digits.model.manifest import Manifest
+from digits.model.proof import prove
+from digits.registry import pointer, versions
 from digits.registry.bucket import Bucket
 from digits.registry.layout import POINTER_KEY, manifest_key
 from digits.registry.versions import Registry
@@ -37,6 +40,46 @@ def test_publish_makes_a_trained_folder_live(bucket: Bucket, trained: Path, vers
     assert main(["publish", str(trained)]) == 0
     assert f"live is {version[0].version}" in capsys.readouterr().out
     assert Registry(bucket).load().manifest == version[0]
+
+
+@pytest.fixture
+def read_and_proved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The keys that are read from here on, and `prove` for each proof."""
+    seen: list[str] = []
+    get, proof = Bucket.get, prove
+
+    def reading(self: Bucket, key: str) -> Any:
+        seen.append(key)
+        return get(self, key)
+
+    def proving(*arguments: Any) -> Any:
+        seen.append("prove")
+        return proof(*arguments)
+
+    monkeypatch.setattr(Bucket, "get", reading)
+    for module in (pointer, versions):
+        monkeypatch.setattr(module, "prove", proving)
+    return seen
+
+
+def test_publishing_reads_nothing_back_and_proves_once(
+    bucket: Bucket, trained: Path, version: Version, read_and_proved: list[str]
+) -> None:
+    assert main(["publish", str(trained)]) == 0
+    assert not [key for key in read_and_proved if key.startswith(f"models/{version[0].version}/")]
+    assert read_and_proved.count("prove") == 1
+
+
+def test_promoting_reads_and_proves_the_challenger_once(
+    published: Bucket, at_home: None, second_version: Version, read_and_proved: list[str]
+) -> None:
+    second = second_version[0].version
+    Registry(published).publish(*second_version)
+    read_and_proved.clear()
+    assert main(["promote", second, "--force", "for a test"]) == 0
+    read = sorted(key for key in read_and_proved if key.startswith(f"models/{second}/"))
+    assert read == [f"models/{second}/manifest.json", f"models/{second}/model.tflite"]
+    assert read_and_proved.count("prove") == 2  # the live model, and the challenger
 
 
 def test_models_marks_the_live_one(published: Bucket, version: Version, capsys: Output) -> None:

@@ -74,7 +74,7 @@ def fake(
         test=SimpleNamespace(accuracy=0.5),
     )
     classifier: Any = SimpleNamespace(predict=predict, model=b"x" * size_bytes)
-    return LoadedModel(manifest, classifier)  # type: ignore[arg-type]
+    return LoadedModel(manifest, classifier, "0" * 64)  # type: ignore[arg-type]
 
 
 @pytest.fixture(autouse=True)

@@ -18,14 +18,22 @@ GOLDEN_TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class LoadedModel:
-    """A model that has passed its own proofs."""
+    """A model that has passed its own proofs.
+
+    Attributes:
+        manifest_sha256: digest of the manifest's bytes, which a pointer to the model carries.
+    """
 
     manifest: Manifest
     classifier: Classifier
+    manifest_sha256: str
 
 
-def prove(manifest: Manifest, model: bytes) -> LoadedModel:
+def prove(manifest: Manifest, model: bytes, manifest_json: bytes | None = None) -> LoadedModel:
     """Check a model against its manifest: digest, canonical form, contract, goldens.
+
+    Args:
+        manifest_json: the manifest's bytes where it was read; None where it was made here, as it writes itself.
 
     Raises:
         CorruptModelError: it fails one of them; the message says which.
@@ -49,7 +57,7 @@ def prove(manifest: Manifest, model: bytes) -> LoadedModel:
     # Written so that NaN fails too.
     if not (same_digits and np.abs(answers - expected).max() <= GOLDEN_TOLERANCE):
         raise CorruptModelError(f"{manifest.version} does not answer its golden inputs as it should")
-    return LoadedModel(manifest, classifier)
+    return LoadedModel(manifest, classifier, sha256(manifest_json or manifest.to_json()))
 
 
 def _is_contract(manifest: Manifest) -> bool:

@@ -68,6 +68,6 @@ def load_version(read: Callable[[str], bytes], version: str, manifest_json: byte
     if manifest.version != version:
         raise CorruptModelError(f"the manifest of {version} says that it is {manifest.version}")
     try:
-        return prove(manifest, read(object_key(version, MODEL_FILE)))
+        return prove(manifest, read(object_key(version, MODEL_FILE)), manifest_json)
     except ObjectNotFoundError as error:
         raise CorruptModelError(f"{version} is not complete: {error} is missing") from error

@@ -54,11 +54,14 @@ class Registry:
     def __init__(self, bucket: Bucket) -> None:
         self._bucket = bucket
 
-    def publish(self, manifest: Manifest, files: Mapping[str, bytes]) -> None:
+    def publish(self, manifest: Manifest, files: Mapping[str, bytes]) -> LoadedModel:
         """Upload a version: its files first, its manifest last. Publishing the same again changes nothing.
 
         Args:
             files: name to bytes; exactly those that the manifest lists.
+
+        Returns:
+            The model, proved.
 
         Raises:
             CorruptModelError: the files are not those that the manifest describes.
@@ -67,15 +70,17 @@ class Registry:
         described = {name: record.sha256 for name, record in manifest.files.items()}
         if MODEL_FILE not in files or {name: sha256(data) for name, data in files.items()} != described:
             raise CorruptModelError(f"the files of {manifest.version} are not those that its manifest describes")
-        prove(manifest, files[MODEL_FILE])
+        proved = prove(manifest, files[MODEL_FILE])
         for name, data in files.items():
             self._create(object_key(manifest.version, name), data)
         self._create(manifest_key(manifest.version), manifest.to_json())
+        return proved
 
-    def promote(self, version: str, over: LiveState | None = None) -> Pointer:
+    def promote(self, version: str | LoadedModel, over: LiveState | None = None) -> Pointer:
         """Point `models/current.json` at a published version.
 
         Args:
+            version: its name, or what `publish` or `load` returned, which need not be read and proved again.
             over: what the decision to promote was made against; what is live now where it is not given.
 
         Raises:
@@ -84,16 +89,17 @@ class Registry:
             ConflictError: something else was promoted meanwhile; the message tells what is live.
         """
         over = over or self.live_state()
-        manifest_json = self._manifest_json(version)
+        # What readers would not accept is not pointed at.
+        proved = self.load(version) if isinstance(version, str) else version
+        version = proved.manifest.version
         if over.pointer is not None and over.pointer.version == version:
             return over.pointer
         pointer = Pointer(
             version=version,
-            manifest_sha256=sha256(manifest_json),
+            manifest_sha256=proved.manifest_sha256,
             previous=over.version,
             promoted_at=datetime.now(UTC),
         )
-        load_live(self._read, pointer.to_json())  # what readers would not accept is not pointed at
         try:
             etag = self._point(pointer.to_json(), over.etag)
         except ConflictError as error:
@@ -111,14 +117,14 @@ class Registry:
 
     def _still_there(self, version: str, over: LiveState, etag: str) -> None:
         """Go back to what was live before where a version was pruned while it was promoted."""
-        try:
-            self._manifest_json(version)
-        except UnknownVersionError as error:
-            if over.pointer is None:
-                self._bucket.delete(POINTER_KEY)
-            else:
-                self._bucket.replace(POINTER_KEY, over.pointer.to_json(), etag)
-            raise ConflictError(f"{version} was deleted while it was promoted, and {over.version} is live") from error
+        key = manifest_key(version)
+        if key in self._bucket.keys(key):
+            return
+        if over.pointer is None:
+            self._bucket.delete(POINTER_KEY)
+        else:
+            self._bucket.replace(POINTER_KEY, over.pointer.to_json(), etag)
+        raise ConflictError(f"{version} was deleted while it was promoted, and {over.version} is live")
 
     def rollback(self, version: str | None = None, reason: str | None = None, dry_run: bool = False) -> str:
         """Go back to a version that was live, without a test: what is live is recorded as taken back.
@@ -141,7 +147,7 @@ class Registry:
         target = version or (live.pointer.previous if live.pointer else None)
         if target is None or target == live.version:
             raise OperationError(f"there is nothing to go back to from {live.version}")
-        self.load(target)
+        proved = self.load(target)
         self._check_was_live(target, live, named=version is not None)
         if dry_run:
             return target
@@ -149,7 +155,7 @@ class Registry:
             # First, so that a process that is killed leaves nothing live that the record does not explain.
             taken_back = Decision(outcome="take back", decided_at=datetime.now(UTC), live=target, reason=reason)
             record(self._bucket, live.version, taken_back)
-        self.promote(target, live)
+        self.promote(proved, live)
         return target
 
     def _check_was_live(self, version: str, live: LiveState, named: bool) -> None:
