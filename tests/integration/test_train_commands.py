@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -20,18 +21,19 @@ from digits.model.proof import prove
 from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
 from tests.commands import assert_fails
-from training import job, promotion, train_commands
+from training import dataset, job, promotion, train_commands
 from training.__main__ import main
 from training.artifacts import DISTORTED_FOLDER, latest_folder, read_folder
 from training.dataset import load_subset
 from training.distortions import thick_pen
 from training.lease import held
+from training.recipes import RECIPES
 
 type Version = tuple[Manifest, dict[str, bytes]]
 type Output = pytest.CaptureFixture[str]
 
 TRAIN = ["train", "--data", "embedded", "--recipe", "quick"]
-TRAIN_BEST = [sys.executable, "-m", "tests.few_digits", "train", "--data", "embedded", "--recipe", "best"]
+TRAIN_LONG = [sys.executable, "-m", "tests.few_digits", "train", "--data", "embedded", "--recipe", "default"]
 # TensorFlow uses what Python 3.15 will not have.
 TENSORFLOW_WARNS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
@@ -44,7 +46,7 @@ def versions(output: Path) -> list[Path]:
 
 
 def test_a_signal_ends_training_with_the_best_weights_so_far(output: Path) -> None:
-    command = [*TRAIN_BEST, "--output", str(output)]
+    command = [*TRAIN_LONG, "--output", str(output)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         _until(process.stdout, "epoch 3/")
         process.send_signal(signal.SIGTERM)
@@ -61,7 +63,7 @@ def test_a_signal_ends_training_with_the_best_weights_so_far(output: Path) -> No
 
 
 def test_a_second_signal_leaves_nothing(output: Path) -> None:
-    command = [*TRAIN_BEST, "--output", str(output)]
+    command = [*TRAIN_LONG, "--output", str(output)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         _until(process.stdout, "epoch 1/")
         process.send_signal(signal.SIGINT)
@@ -74,6 +76,15 @@ def test_a_second_signal_leaves_nothing(output: Path) -> None:
     assert versions(output) == []
 
 
+@pytest.fixture
+def few(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have 600 training digits, and train on them for a moment."""
+    subset = load_subset()
+    monkeypatch.setattr(dataset, "load_subset", lambda: replace(subset, training=subset.training.sample(600)))
+    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], minimum_steps=60))
+
+
+@pytest.mark.usefixtures("few")
 @TENSORFLOW_WARNS
 def test_training_that_is_ended_before_it_has_learned_anything_leaves_nothing(output: Path, capsys: Output) -> None:
     assert main([*TRAIN, "--output", str(output), "--time-limit", "0.001"]) == 2
@@ -93,6 +104,7 @@ def test_a_time_limit_is_a_number_of_seconds(seconds: str, capsys: Output) -> No
 # More data
 
 
+@pytest.mark.usefixtures("few")
 @TENSORFLOW_WARNS
 def test_extra_digits_are_trained_on_and_recorded(output: Path, tmp_path: Path, capsys: Output) -> None:
     data = load_subset()
@@ -106,7 +118,7 @@ def test_extra_digits_are_trained_on_and_recorded(output: Path, tmp_path: Path, 
     assert main([*TRAIN, "--output", str(output), "--extra", str(tmp_path / "extra")]) == 0
     assert "extra: 5 new digits of extra; 1 known already, 0 refused" in capsys.readouterr().out
     manifest, files = read_folder(latest_folder(output))
-    assert manifest.dataset.training_count == 4_005
+    assert manifest.dataset.training_count == 605
     assert manifest.dataset.extra is not None
     assert (manifest.dataset.extra.count, manifest.dataset.extra.duplicates) == (5, 1)
     assert b"5 digits of extra" in files["report/index.html"]
