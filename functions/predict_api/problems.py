@@ -13,10 +13,10 @@ from starlette.exceptions import HTTPException
 
 from digits.errors import (
     ConfigurationError,
-    CorruptModelError,
     DigitsError,
     InputError,
-    StoreError,
+    NoModelError,
+    NoTokensError,
     UnavailableError,
     UnreadableDigitError,
 )
@@ -82,10 +82,7 @@ def document(status: HTTPStatus, detail: str, request_id: str, **members: object
 def describe(error: DigitsError, request_id: str) -> dict[str, object]:
     """Return the problem document of an error of the project's own tree."""
     status = _status_of(error)
-    detail = str(error)
-    if isinstance(error, StoreError | CorruptModelError):
-        # What went wrong inside is logged; outside it is only said that it is not the caller's fault.
-        detail = "the model or the tokens cannot be read at the moment"
+    detail = _detail_of(error)
     problem = document(status, detail, request_id)
     if isinstance(error, FieldError):
         problem["errors"] = [{"pointer": error.pointer, "detail": detail}]
@@ -143,6 +140,15 @@ async def answer_validation_error(request: Request, error: Exception) -> JSONRes
 def _status_of(error: DigitsError) -> HTTPStatus:
     """Return the status of an error; one that is not in the table is our own fault."""
     return next((status for kind, status in STATUS_OF if isinstance(error, kind)), HTTPStatus.INTERNAL_SERVER_ERROR)
+
+
+def _detail_of(error: DigitsError) -> str:
+    """Return what callers are told; what went wrong inside of the service is for the log alone."""
+    if isinstance(error, InputError | NoModelError | NoTokensError):
+        return str(error)
+    if isinstance(error, ConfigurationError):
+        return "the service is not configured"
+    return "the model or the tokens cannot be read at the moment"
 
 
 def _for_path(request: Request, problem: dict[str, object]) -> dict[str, object]:

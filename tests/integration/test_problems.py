@@ -31,9 +31,12 @@ def test_an_unreachable_store_is_a_503_without_inner_detail(cold_handler: Handle
     assert "127.0.0.1" not in json.dumps(problem)
 
 
-def test_without_a_bucket_the_service_says_so(cold_handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_bucket_the_service_says_so(
+    cold_handler: Handler, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
     monkeypatch.delenv("DIGITS_BUCKET", raising=False)
-    assert_problem(cold_handler(events.load("http_v2_predict_json")), 503, "DIGITS_BUCKET")
+    assert_problem(cold_handler(events.load("http_v2_predict_json")), 503, "not configured")
+    assert "DIGITS_BUCKET" in caplog.text
 
 
 def test_a_bucket_that_does_not_exist_is_a_503(
