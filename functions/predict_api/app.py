@@ -15,24 +15,11 @@ from digits.errors import DigitsError
 from digits.registry.store import ObjectReader, S3Reader
 from functions.predict_api import page, problems
 from functions.predict_api.container import Container
-from functions.predict_api.middleware import (
-    REQUEST_ID_HEADER,
-    AlwaysCORSMiddleware,
-    CatchAllMiddleware,
-    RequestMiddleware,
-)
+from functions.predict_api.cors import CORSMiddleware, CORSPolicy
+from functions.predict_api.middleware import CatchAllMiddleware, RequestMiddleware
 from functions.predict_api.routes import router
 from functions.predict_api.settings import Settings
 
-REQUEST_HEADERS = ("authorization", "content-encoding", "content-type", "inference-header-content-length", "x-api-key")
-ANSWER_HEADERS = (
-    REQUEST_ID_HEADER,
-    "inference-header-content-length",
-    "retry-after",
-    "server-timing",
-    "www-authenticate",
-    "x-model-version",
-)
 _DESCRIPTION = """\
 Reads handwritten digits from pictures: scanned, photographed or drawn, dark on light or light on dark.
 
@@ -87,13 +74,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
         # Outermost first: what goes wrong further in still gets an id and CORS headers.
         middleware=[
             Middleware(RequestMiddleware, base_path=settings.base_path),
-            Middleware(
-                AlwaysCORSMiddleware,
-                allow_origins=settings.allowed_origins,
-                allow_methods=("GET", "POST"),
-                allow_headers=REQUEST_HEADERS,
-                expose_headers=ANSWER_HEADERS,
-            ),
+            Middleware(CORSMiddleware, policy=CORSPolicy(settings.allowed_origins)),
             Middleware(CatchAllMiddleware),
         ],
         redoc_url=None,

@@ -7,14 +7,11 @@ import uuid
 from http import HTTPStatus
 from typing import Any
 
-from starlette.datastructures import Headers, MutableHeaders
-from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
+from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.predict_api import problems
-
-REQUEST_ID_HEADER = "x-request-id"
+from functions.predict_api.cors import REQUEST_ID_HEADER
 
 logger = logging.getLogger(__name__)
 
@@ -75,38 +72,6 @@ class CatchAllMiddleware:
             logger.exception("request %s failed", request_id)
             problem = problems.document(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed", request_id)
             await problems.response(problem)(scope, receive, send)
-
-
-class AlwaysCORSMiddleware(CORSMiddleware):
-    """Starlette's CORS, on every answer whether or not the request names an origin.
-
-    A cache or a person with curl then sees the policy too, and a refused preflight is a problem
-    document like any other error.
-    """
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one request."""
-        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
-        preflight = scope.get("method") == "OPTIONS" and "access-control-request-method" in headers
-        if preflight and "origin" in headers:
-            answer = self._preflight_answer(headers, scope["state"]["request_id"])
-            await answer(scope, receive, send)
-            return
-        await super().__call__(scope, receive, send)
-
-    async def simple_response(self, scope: Scope, receive: Receive, send: Send, request_headers: Headers) -> None:
-        """Answer a request that is no preflight."""
-        if "origin" not in request_headers:
-            request_headers = Headers(raw=[*request_headers.raw, (b"origin", b"null")])
-        await super().simple_response(scope, receive, send, request_headers)
-
-    def _preflight_answer(self, request_headers: Headers, request_id: str) -> Response:
-        answer = self.preflight_response(request_headers)
-        headers = {name: value for name, value in answer.headers.items() if not name.startswith("content-")}
-        if answer.status_code == HTTPStatus.OK:
-            return Response(status_code=HTTPStatus.NO_CONTENT, headers=headers)
-        detail = bytes(answer.body).decode()
-        return problems.response(problems.document(HTTPStatus.BAD_REQUEST, detail, request_id), headers)
 
 
 def _mount(scope: Scope, base_path: str) -> None:

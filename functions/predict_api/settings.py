@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from digits.errors import ConfigurationError
 from digits.model.identity import is_version
 from digits.registry.endpoint import endpoint_of
+from functions.predict_api.cors import read_origins
 
 
 @dataclass(frozen=True)
@@ -18,7 +19,7 @@ class Settings:
     Attributes:
         bucket: holds models and tokens; empty is reported with the first answer that needs it.
         endpoint: URL of an S3-compatible store; None is AWS.
-        allowed_origins: web origins whose pages may call the API; `*` is all.
+        allowed_origins: web origins whose pages may call the API, as `cors.read_origins` returns them.
         model_ttl_seconds: how long a warm container goes on without asking for news.
         base_path: path that a custom domain maps to an HTTP API, like `/digits`; a stage is found by itself.
         model_version: serve this version, whatever is promoted; None serves what is.
@@ -49,12 +50,11 @@ class Settings:
         if model_version and not is_version(model_version):
             raise ConfigurationError(f"DIGITS_MODEL_VERSION is {model_version!r}, which is no name of a version")
         base_path = environment.get("DIGITS_BASE_PATH", "").strip("/")
-        origins = environment.get("DIGITS_ALLOWED_ORIGINS", "*").split(",")
         return cls(
             bucket=environment.get("DIGITS_BUCKET", ""),
             region=environment.get("AWS_REGION") or environment.get("AWS_DEFAULT_REGION") or "us-east-1",
             endpoint=endpoint_of(environment),
-            allowed_origins=tuple(origin.strip() for origin in origins if origin.strip()),
+            allowed_origins=allowed_origins(environment),
             model_ttl_seconds=ttl_seconds,
             token_age_seconds=token_age_seconds,
             model_version=model_version,
@@ -67,3 +67,12 @@ def _seconds(environment: Mapping[str, str], name: str, default: float) -> float
     if not re.fullmatch(r"\d+(\.\d+)?", text):
         raise ConfigurationError(f"{name} must be a number of seconds, not {text!r}")
     return float(text)
+
+
+def allowed_origins(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Return the origins whose pages may call the API, whatever else is wrong with the settings.
+
+    Raises:
+        ConfigurationError: one of them is no origin.
+    """
+    return read_origins(environment.get("DIGITS_ALLOWED_ORIGINS", "*"))
