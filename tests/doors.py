@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -94,3 +95,65 @@ def direct(request: Request) -> dict[str, Any]:
     """The bare request document."""
     document: dict[str, Any] = json.loads(request.body)
     return document
+
+
+# Every way in which a gateway may be set up. The resource is what it routes by.
+GATEWAYS = ("rest", "http", "http_format_1")
+MOUNTS = {"bare": "", "stage": "/prod", "domain": "/digits"}
+RESOURCES = ("explicit", "{proxy+}", "{path+}", "below /api", "$default")
+
+
+@dataclass(frozen=True)
+class Door:
+    """A gateway, where it mounts the API, and the resource that it routes by."""
+
+    gateway: str
+    mount: str
+    resource: str
+
+    @property
+    def prefix(self) -> str:
+        """The path in front of the API's own."""
+        return MOUNTS[self.mount] + ("/api" if self.resource == "below /api" else "")
+
+    def __str__(self) -> str:
+        return f"{self.gateway} {self.mount} {self.resource}"
+
+    def __call__(self, request: Request) -> dict[str, Any]:
+        """Return the event in which this door delivers a request."""
+        resource, parameters = self._resource(request.path)
+        if self.gateway == "http":
+            event = _format_2("http_v2_predict_json", request, self.prefix)
+            event["routeKey"] = resource if resource == "$default" else f"ANY {resource}"
+            event["requestContext"]["routeKey"] = event["routeKey"]
+            event.pop("pathParameters", None)
+            event |= {"pathParameters": parameters} if parameters else {}
+        else:
+            event = _format_1("rest_v1_predict_json", request, self.prefix)
+            event["resource"] = event["requestContext"]["resourcePath"] = resource
+            event["pathParameters"] = parameters
+            # A REST API alone leaves its stage out of the path.
+            hidden = MOUNTS["stage"] if (self.gateway, self.mount) == ("rest", "stage") else ""
+            event["path"] = event["requestContext"]["path"].removeprefix(hidden)
+            event |= {"version": "1.0"} if self.gateway == "http_format_1" else {}
+        context = event["requestContext"]
+        context["stage"] = "prod" if self.gateway == "rest" or self.mount == "stage" else "$default"
+        if self.mount == "domain" or (self.gateway, self.mount) == ("rest", "bare"):
+            context["domainName"] = event["headers"]["Host"] = "api.example.com"
+        return event
+
+    def _resource(self, path: str) -> tuple[str, dict[str, str] | None]:
+        """Return the resource that a path matches, and its parameters: they never end with a slash."""
+        inner = path.strip("/")
+        if self.resource == "$default":
+            return "$default", None
+        if self.resource == "explicit" or not inner:
+            return f"/{inner}", None
+        name = "path" if self.resource == "{path+}" else "proxy"
+        return ("/api" if self.resource == "below /api" else "") + f"/{{{name}+}}", {name: inner}
+
+
+def every_door() -> list[Door]:
+    """Return all doors but those that tell nothing of where the API is: a REST API always routes by resources."""
+    product = (Door(*parts) for parts in itertools.product(GATEWAYS, MOUNTS, RESOURCES))
+    return [door for door in product if door.resource != "$default" or door.gateway != "rest"]

@@ -6,6 +6,7 @@ import asyncio
 import json
 import logging
 import os
+from contextlib import suppress
 from functools import cache
 from http import HTTPStatus
 from typing import Any
@@ -13,9 +14,12 @@ from typing import Any
 from mangum import Mangum
 from mangum.adapter import DEFAULT_TEXT_MIME_TYPES
 
-from digits.errors import DigitsError
-from functions.predict_api import problems
+from digits.errors import ConfigurationError, DigitsError, InputError
+from functions.predict_api import gateway, problems
 from functions.predict_api.app import Application, app_from_environment
+from functions.predict_api.cors import REQUEST_ID_HEADER, CORSPolicy
+from functions.predict_api.middleware import ALWAYS_HEADERS, HTTPS_HEADERS, is_https
+from functions.predict_api.settings import allowed_origins
 
 try:  # Lambda's runtime has it; elsewhere there are no snapshots
     from snapshot_restore_py import register_after_restore, register_before_snapshot
@@ -37,23 +41,20 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """
     request_id = context.aws_request_id
     try:
-        if _is_http(event):
-            return _adapter()(event, context)
+        if gateway.is_http(event):
+            return _adapter()(gateway.regular(event), context)
         if isinstance(event, dict) and event.keys() & _DOCUMENT_MEMBERS:
             answer: dict[str, Any] = json.loads(_adapter()(_http_event(event), context)["body"])
             return answer
+        detail = "the event is neither an HTTP request nor a request document with 'image', 'pixels' or 'instances'"
+        problem = problems.document(HTTPStatus.BAD_REQUEST, detail, request_id)
+    except DigitsError as error:
+        logger.log(logging.INFO if isinstance(error, InputError) else logging.ERROR, "no answer: %s", error)
+        problem = problems.describe(error, request_id)
     except Exception:
         logger.exception("the event could not be answered")
-        failure = problems.document(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed", request_id)
-        return _gateway_response(failure) if _is_http(event) else failure
-    detail = "the event is neither an HTTP request nor a request document with 'image', 'pixels' or 'instances'"
-    return problems.document(HTTPStatus.BAD_REQUEST, detail, request_id)
-
-
-def _is_http(event: Any) -> bool:
-    if not isinstance(event, dict) or not isinstance(event.get("requestContext"), dict):
-        return False
-    return "httpMethod" in event or "http" in event["requestContext"]
+        problem = problems.document(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed", request_id)
+    return _gateway_response(event, problem) if gateway.is_http(event) else problem
 
 
 def _http_event(document: dict[str, Any]) -> dict[str, Any]:
@@ -69,14 +70,18 @@ def _http_event(document: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _gateway_response(problem: dict[str, object]) -> dict[str, Any]:
-    headers = {"content-type": problems.MEDIA_TYPE, "access-control-allow-origin": "*", "cache-control": "no-store"}
-    return {
-        "statusCode": problem["status"],
-        "headers": headers,
-        "body": json.dumps(problem),
-        "isBase64Encoded": False,
-    }
+def _gateway_response(event: dict[str, Any], problem: dict[str, Any]) -> dict[str, Any]:
+    """Return a problem that the application had no part in, with the headers that it would have put on it."""
+    headers = {"content-type": problems.MEDIA_TYPE, REQUEST_ID_HEADER: problem["request_id"], **ALWAYS_HEADERS}
+    if is_https(gateway.header(event, "x-forwarded-proto") or "https"):
+        headers |= HTTPS_HEADERS
+    if problem["status"] == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers["retry-after"] = str(problems.RETRY_AFTER_SECONDS)
+    with suppress(ConfigurationError):  # without settings nobody knows who may read the answer
+        headers |= CORSPolicy(allowed_origins(os.environ)).headers(gateway.header(event, "origin"))
+    if problems.INFERENCE_PROTOCOL_PATH in str(event.get("rawPath") or event.get("path")):
+        problem["error"] = problem["detail"]
+    return {"statusCode": problem["status"], "headers": headers, "body": json.dumps(problem), "isBase64Encoded": False}
 
 
 def before_snapshot() -> None:

@@ -1,23 +1,26 @@
-"""What happens around every request: where the API is mounted, its id, CORS, and the last line of defence."""
+"""What happens around every request: where the API is mounted, its id, its headers, and the last line of defence."""
 
 from __future__ import annotations
 
 import logging
 import uuid
 from http import HTTPStatus
-from typing import Any
 
-from starlette.datastructures import MutableHeaders
+from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from functions.predict_api import problems
+from functions.predict_api import gateway, problems
 from functions.predict_api.cors import REQUEST_ID_HEADER
+
+# On every answer, where it does not say otherwise itself.
+ALWAYS_HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
+HTTPS_HEADERS = {"strict-transport-security": "max-age=31536000"}
 
 logger = logging.getLogger(__name__)
 
 
 class RequestMiddleware:
-    """Tells each request its id and the path that the API is mounted under; outermost.
+    """Tells each request its id and the path that the API is mounted under, and answers HEAD as GET; outermost.
 
     On Lambda the id is the invocation's own, so that an answer leads to its log lines.
     """
@@ -32,20 +35,32 @@ class RequestMiddleware:
             await self._app(scope, receive, send)
             return
         request_id = getattr(scope.get("aws.context"), "aws_request_id", None) or str(uuid.uuid4())
-        scope.setdefault("state", {})["request_id"] = request_id
-        _mount(scope, self._base_path)
-        if scope["path"] == scope.get("root_path"):
+        is_head = scope["method"] == "HEAD"
+        # A copy, as a server looks at its own scope for whether it may send a body.
+        scope = {**scope, "method": "GET" if is_head else scope["method"]}
+        scope["state"] = {**scope.get("state", {}), "request_id": request_id}
+        scope["root_path"], scope["path"] = gateway.mounted(scope.get("aws.event", {}), scope["path"], self._base_path)
+        if scope["path"] == scope["root_path"]:
             scope["path"] += "/"
             scope["state"]["slash_missing"] = True
+        protocol = Headers(scope=scope).get("x-forwarded-proto") or scope.get("scheme")
+        always = {REQUEST_ID_HEADER: request_id} | ALWAYS_HEADERS | (HTTPS_HEADERS if is_https(protocol) else {})
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers[REQUEST_ID_HEADER] = request_id
-                headers.setdefault("cache-control", "no-store")
+                for name, value in always.items():
+                    headers.setdefault(name, value)
+            elif is_head and message["type"] == "http.response.body":
+                message = {**message, "body": b""}
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def is_https(protocol: str | None) -> bool:
+    """Tell whether the caller's own connection was encrypted; each proxy on the way adds what it saw at the end."""
+    return (protocol or "").partition(",")[0].strip().lower() == "https"
 
 
 class CatchAllMiddleware:
@@ -72,25 +87,3 @@ class CatchAllMiddleware:
             logger.exception("request %s failed", request_id)
             problem = problems.document(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed", request_id)
             await problems.response(problem)(scope, receive, send)
-
-
-def _mount(scope: Scope, base_path: str) -> None:
-    """Set the path that the API is mounted under, so that routes match and `/docs` finds its document.
-
-    A REST API keeps its stage out of `path` but not out of `requestContext.path`, which on a custom
-    domain holds the base path instead; what lies behind either is the path parameter. An HTTP API with
-    a named stage has it in front of the path, at its own address only. The base path of an HTTP API's
-    custom domain is told nowhere, and is therefore a setting.
-    """
-    event = scope.get("aws.event", {})
-    context: dict[str, Any] = event.get("requestContext", {})
-    full_path = context.get("path", "")
-    inner = "/" + ((event.get("pathParameters") or {}).get("proxy") or "") if full_path else ""
-    if full_path and full_path != inner and (full_path.endswith(inner) or event.get("resource") == "/"):
-        scope["root_path"], scope["path"] = full_path.removesuffix(inner), full_path
-        return
-    stage = f"/{context.get('stage', '')}" if "execute-api" in context.get("domainName", "") else ""
-    for mounted in (base_path, stage):
-        if len(mounted) > 1 and f"{scope['path']}/".startswith(f"{mounted}/"):
-            scope["root_path"] = mounted
-            return

@@ -34,8 +34,6 @@ _HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
-    "referrer-policy": "no-referrer",
-    "x-content-type-options": "nosniff",
 }
 
 

@@ -1,11 +1,14 @@
-"""CORS, and what nobody expected."""
+"""CORS, the headers of every answer, HEAD, and what nobody expected."""
 
 from __future__ import annotations
 
 import pytest
 
-from tests import events
+from functions.predict_api import page
+from functions.predict_api.app import app_from_environment
+from tests import doors, events
 from tests.conftest import Handler
+from tests.doors import Request
 from tests.problems import assert_problem
 
 
@@ -46,3 +49,71 @@ def test_what_nobody_expected_is_a_problem_with_cors_and_a_logged_traceback(
     assert_problem(response, 500)
     assert "secret" not in response["body"]
     assert "ZeroDivisionError: secret inner detail" in caplog.text
+
+
+# An answer of every kind: of a route, of files, of the framework, of the middleware, of the handler, unchanged files.
+ASKED: dict[str, Request] = {
+    "route": Request("GET", "/health"),
+    "page": Request("GET", "/"),
+    "file": Request("GET", "/page/samples.png"),
+    "reference": Request("GET", "/docs"),
+    "description": Request("GET", "/openapi.json"),
+    "no path": Request("GET", "/nowhere"),
+    "no method": Request("PUT", "/v1/predict"),
+    "no token": Request("POST", "/v1/predict", {"content-type": "application/json"}, b"{}"),
+    "preflight": Request("OPTIONS", "/", {"origin": "https://a.example", "access-control-request-method": "POST"}),
+    "refused": Request("OPTIONS", "/", {"origin": "https://a.example", "access-control-request-method": "PUT"}),
+    "no model": Request("GET", "/v1/model"),
+    "protocol": Request("GET", "/v2"),
+}
+
+
+@pytest.mark.parametrize("door", doors.DOORS)
+@pytest.mark.parametrize("name", ASKED)
+@pytest.mark.parametrize(("proto", "is_https"), [("https", True), ("http", False), ("HTTPS, http", True)])
+def test_every_answer_tells_browsers_to_be_careful(
+    cold_handler: Handler, door: str, name: str, proto: str, is_https: bool
+) -> None:
+    event = doors.DOORS[door](ASKED[name])
+    event["headers"] = {key: value for key, value in event["headers"].items() if key.lower() != "x-forwarded-proto"}
+    event["headers"]["x-forwarded-proto"] = proto
+    event["multiValueHeaders"] = None
+    for asked in (event, {**event, "body": "\ud800", "isBase64Encoded": False}):  # which only the handler answers
+        headers = cold_handler(asked)["headers"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert headers["referrer-policy"] == "no-referrer"
+        assert headers.get("strict-transport-security") == ("max-age=31536000" if is_https else None)
+
+
+@pytest.mark.parametrize("name", ["unchanged", "redirect", "failure"])
+def test_so_do_the_rarer_ones(handler: Handler, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    event = doors.http_v2(Request("GET", "/"))
+    if name == "unchanged":
+        event["headers"]["if-none-match"] = handler(event)["headers"]["etag"]
+    elif name == "redirect":
+        event = doors.http_v2_stage(Request("GET", ""))
+    else:
+        monkeypatch.setattr("functions.predict_api.page._read", lambda _: 1 / 0)
+    response = handler(event)
+    assert response["statusCode"] == {"unchanged": 304, "redirect": 308, "failure": 500}[name]
+    assert response["headers"]["x-content-type-options"] == "nosniff"
+    assert response["headers"]["referrer-policy"] == "no-referrer"
+    assert response["headers"]["strict-transport-security"]
+
+
+def paths_with_get() -> list[str]:
+    described = app_from_environment({}).openapi()["paths"].items()
+    paths = [path.replace("{name}", "digits") for path, operations in described if "get" in operations]
+    paths += ["/openapi.json", *(route.path for route in page.ROUTES)]
+    return [path for path in paths if "{version}" not in path]
+
+
+@pytest.mark.parametrize("door", ["http_v2", "rest_v1"])
+@pytest.mark.parametrize("path", [*paths_with_get(), "/nowhere", "/v1/predict"])
+def test_head_is_answered_as_get_is_but_without_a_body(handler: Handler, door: str, path: str) -> None:
+    got, head = (handler(doors.DOORS[door](Request(method, path))) for method in ("GET", "HEAD"))
+    assert head.pop("body") == ""
+    assert got.pop("body") != ""
+    assert head["isBase64Encoded"] is False
+    assert (head["statusCode"], head["headers"]) == (got["statusCode"], got["headers"])
+    assert int(head["headers"]["content-length"]) > 0
