@@ -13,7 +13,7 @@ from starlette.types import Receive, Scope, Send
 
 from digits.errors import DigitsError
 from digits.registry.store import ObjectReader, S3Reader
-from functions.predict_api import page, problems
+from functions.predict_api import page, problems, reference
 from functions.predict_api.container import Container
 from functions.predict_api.cors import CORSMiddleware, CORSPolicy
 from functions.predict_api.middleware import CatchAllMiddleware, RequestMiddleware
@@ -77,6 +77,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
             Middleware(CORSMiddleware, policy=CORSPolicy(settings.allowed_origins)),
             Middleware(CatchAllMiddleware),
         ],
+        docs_url=None,  # which would load the scripts of another host
         redoc_url=None,
         redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,  # short names for generated clients
@@ -84,7 +85,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
     app.state.container = Container.over(reader, settings, threads=threads)
     app.state.complete = False
     app.include_router(router)
-    app.router.routes.extend(page.ROUTES)
+    app.router.routes.extend([*page.ROUTES, *reference.ROUTES])
     return app
 
 

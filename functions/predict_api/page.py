@@ -43,18 +43,23 @@ async def _serve(request: Request) -> Response:
         address = URL(path="/" + request.scope["path"].strip("/") + "/", query=request.scope["query_string"].decode())
         return RedirectResponse(address, HTTPStatus.PERMANENT_REDIRECT)
     name = request.scope["path"].rpartition("/")[2] or _INDEX
-    content, tag = _read(name)
+    return file_answer(request, _FOLDER / name, _MEDIA_TYPES[name])
+
+
+def file_answer(request: Request, path: Path, media_type: str) -> Response:
+    """Return a file, or that it is unchanged; its policy lets a page load nothing but what the service sends."""
+    content, tag = _read(path)
     headers = {**_HEADERS, "etag": tag}
     known = request.headers.get("if-none-match", "")
     if tag in (each.strip().removeprefix("W/") for each in known.split(",")):
         return Response(status_code=HTTPStatus.NOT_MODIFIED, headers=headers)
-    return Response(content, headers=headers, media_type=_MEDIA_TYPES[name])
+    return Response(content, headers=headers, media_type=media_type)
 
 
 @cache
-def _read(name: str) -> tuple[bytes, str]:
+def _read(path: Path) -> tuple[bytes, str]:
     """Return a file and its entity tag."""
-    content = (_FOLDER / name).read_bytes()
+    content = path.read_bytes()
     return content, f'"{hashlib.sha256(content).hexdigest()[:16]}"'
 
 

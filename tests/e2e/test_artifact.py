@@ -15,7 +15,7 @@ import pytest
 from PIL import Image
 
 from benchmarks.emulator import FUNCTION_FOLDER, LAYER_FOLDERS, Container, artifact_environment, bare_python
-from functions.predict_api import page
+from functions.predict_api import page, reference
 from local.store import EmbeddedStore
 from tests import doors, events
 from tests.conftest import Handler
@@ -77,7 +77,9 @@ def every_request() -> dict[str, Any]:
     """Every sample event, every request of the contract, every file of the page, a picture in every format and mode."""
     requests = {name: events.load(name) for name in events.EXPECTED}
     requests |= {f"contract: {name}": doors.http_v2(request) for name, (request, _) in CONTRACT.items()}
-    requests |= {f"page: {route.path}": doors.http_v2(Request("GET", route.path)) for route in page.ROUTES}
+    requests |= {
+        f"page: {route.path}": doors.http_v2(Request("GET", route.path)) for route in [*page.ROUTES, *reference.ROUTES]
+    }
     digit = Image.open(BytesIO(events.digit_file(7))).resize((90, 90))
     for mode, kind, options in PICTURES:
         file = BytesIO()

@@ -690,3 +690,29 @@ def test_the_copied_request_of_a_large_picture_names_what_can_be_saved(opened: O
     page.get_by_role("button", name="Clear").click()
     expect(page.locator("#request")).to_have_text("Draw something first.")
     expect(page.locator("#save")).to_be_hidden()
+
+
+def test_the_reference_asks_for_nothing_elsewhere_and_calls_the_api(site: str, browser: Browser) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.set_default_timeout(15_000)
+    complaints: list[str] = []
+    hosts: set[str] = set()
+    page.on("console", lambda message: complaints.append(message.text))
+    page.on("pageerror", lambda error: complaints.append(str(error)))
+    page.on("request", lambda request: hosts.add(urlsplit(request.url).netloc))
+    page.goto(f"{site}/docs")
+    operation = page.locator("#operations-service-model")
+    operation.locator(".opblock-summary-control").click()
+    operation.get_by_text("Try it out").click()
+    operation.get_by_role("button", name="Execute").click()
+    expect(operation.locator(".live-responses-table")).to_contain_text("canonical_form")
+    expect(page.locator(".opblock")).to_have_count(len(operations()))
+    context.close()
+    assert complaints == []
+    assert hosts == {urlsplit(site).netloc}
+
+
+def operations() -> list[str]:
+    paths = app_from_environment({}).openapi()["paths"].values()
+    return [operation["operationId"] for path in paths for operation in path.values()]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from typing import Any
+from urllib.parse import urljoin
 
 import numpy as np
 import pytest
@@ -117,6 +119,8 @@ def test_binary_comes_in_and_goes_out_as_base64_where_it_must(handler: Handler, 
 PATHS: dict[str, tuple[Request, int]] = {
     **{name: CONTRACT[name] for name in ("health", "model", "openapi", "json", "envelope", "preflight")},
     **{name: CONTRACT[name] for name in ("unknown path", "wrong method", "no token")},
+    "reference": (Request("GET", "/docs"), 200),
+    "script": (Request("GET", "/docs/start.js"), 200),
     "picture": (Request("GET", "/page/samples.png"), 200),
     "ready": (Request("GET", "/v2/health/ready"), 200),
     "metadata": (Request("GET", "/v2/models/digits"), 200),
@@ -151,6 +155,24 @@ def test_a_base_path_that_the_event_tells_may_be_set_too(
 ) -> None:
     monkeypatch.setenv("DIGITS_BASE_PATH", "/digits")
     assert_same_answers(handler, door)
+
+
+@pytest.mark.parametrize("door", doors.every_door(), ids=str)
+def test_the_reference_finds_its_files_and_the_api_behind_every_door(
+    cold_handler: Handler, monkeypatch: pytest.MonkeyPatch, door: doors.Door
+) -> None:
+    if door.resource == "$default" and door.mount == "domain":
+        monkeypatch.setenv("DIGITS_BASE_PATH", door.prefix)
+    address = f"{door.prefix}/docs"
+    page = cold_handler(door(Request("GET", "/docs")))["body"]
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert {"docs/swagger-ui.css", "docs/swagger-ui-bundle.js", "docs/start.js", "openapi.json"} <= set(named)
+    for relative in named:
+        path = urljoin(address, relative)
+        assert path.startswith(f"{door.prefix}/")
+        assert cold_handler(door(Request("GET", path.removeprefix(door.prefix))))["statusCode"] == 200, path
+    document = json.loads(cold_handler(door(Request("GET", "/openapi.json")))["body"])
+    assert [server["url"] for server in document.get("servers", [{"url": ""}])] == [door.prefix]
 
 
 @pytest.mark.parametrize("gateway", ["rest", "http", "http_format_1"])

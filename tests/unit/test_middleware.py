@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.predict_api import page
+from functions.predict_api import page, reference
 from functions.predict_api.app import app_from_environment
 from tests import doors, events
 from tests.conftest import Handler
@@ -104,7 +104,7 @@ def test_so_do_the_rarer_ones(handler: Handler, monkeypatch: pytest.MonkeyPatch,
 def paths_with_get() -> list[str]:
     described = app_from_environment({}).openapi()["paths"].items()
     paths = [path.replace("{name}", "digits") for path, operations in described if "get" in operations]
-    paths += ["/openapi.json", *(route.path for route in page.ROUTES)]
+    paths += ["/openapi.json", *(route.path for route in (*page.ROUTES, *reference.ROUTES))]
     return [path for path in paths if "{version}" not in path]
 
 
