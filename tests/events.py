@@ -38,6 +38,7 @@ EXPECTED: dict[str, tuple[int, list[int]]] = {
     "rest_v1_custom_domain_predict_json": (200, [5]),
     "rest_v1_predict_json": (200, [9]),
     "rest_v1_predict_png": (200, [0]),
+    "warm_up": (200, []),
 }
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import logging
 from dataclasses import dataclass, field
 from threading import Event
 
@@ -14,6 +14,8 @@ from digits.registry.store import ObjectReader
 from functions.predict_api.auth import Gate
 from functions.predict_api.settings import Settings
 from functions.predict_api.workers import Workers
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -42,10 +44,12 @@ class Container:
         return cls(reader, model, gate, Workers(threads))
 
     def warm_up(self) -> None:
-        """Load what there is, so that a snapshot holds it; where there is nothing, the first request will look."""
+        """Load what there is, before a request needs it; where there is nothing, the first request will look."""
         for cached in (self.model, self.gate.tokens):
-            with suppress(DigitsError):
+            try:
                 cached.get()
+            except DigitsError as error:
+                logger.warning("not loaded yet: %s", error)
 
     def restore(self) -> None:
         """Go on from a snapshot: connections are gone, and what was read then is asked for again."""

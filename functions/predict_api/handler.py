@@ -36,8 +36,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     """Answer one event.
 
     An HTTP event gets the response that the gateway expects. A bare request document, as a direct
-    invoke sends it, gets the bare answer document. Anything else gets a problem document. No
-    exception leaves: Lambda would hand its stack trace to the caller.
+    invoke sends it, gets the bare answer document. A warm-up ping leaves the container warm. Anything
+    else gets a problem document. No exception leaves: Lambda would hand its stack trace to the caller.
     """
     request_id = context.aws_request_id
     try:
@@ -46,6 +46,8 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         if isinstance(event, dict) and event.keys() & _DOCUMENT_MEMBERS:
             answer: dict[str, Any] = json.loads(_adapter()(_http_event(event), context)["body"])
             return answer
+        if _is_warm_up(event):
+            return _warm_up()
         detail = "the event is neither an HTTP request nor a request document with 'image', 'pixels' or 'instances'"
         problem = problems.document(HTTPStatus.BAD_REQUEST, detail, request_id)
     except DigitsError as error:
@@ -55,6 +57,25 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         logger.exception("the event could not be answered")
         problem = problems.document(HTTPStatus.INTERNAL_SERVER_ERROR, "the service failed", request_id)
     return _gateway_response(event, problem) if gateway.is_http(event) else problem
+
+
+def _is_warm_up(event: Any) -> bool:
+    """Tell whether an event asks for nothing: an empty one, a schedule's, or that of a plugin that keeps warm."""
+    if not isinstance(event, dict):
+        return False
+    scheduled = event.get("detail-type") == "Scheduled Event"  # EventBridge's rules and its scheduler alike
+    return not event or scheduled or event.get("source") == "serverless-plugin-warmup" or event.get("warmer") is True
+
+
+def _warm_up() -> dict[str, Any]:
+    app = _application()
+    app.complete()
+    container = app.state.container
+    container.warm_up()
+    loaded = container.model.value
+    if loaded:
+        container.warm.set()
+    return {"warm": loaded is not None, "model": loaded and loaded.manifest.version}
 
 
 def _http_event(document: dict[str, Any]) -> dict[str, Any]:

@@ -156,7 +156,7 @@ def test_the_serving_process_holds_no_training_and_few_modules(
     assert len(modules) <= MOST_MODULES, len(modules)
 
 
-@pytest.mark.parametrize("event", [{}, [], None, "text"])
+@pytest.mark.parametrize("event", [{"Records": []}, [], None, "text"])
 def test_an_event_that_is_no_request_gets_no_stack_trace(lambda_runtime: Container, event: Any) -> None:
     answer = lambda_runtime(event)
     assert answer["status"] == 400
