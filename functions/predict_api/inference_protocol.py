@@ -32,6 +32,9 @@ from functions.predict_api.tensors import read_inference, write_tensor
 SERVER_NAME = "lambda-digits"
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
+# What clients say, like curl and fetch, where nobody has chosen a type.
+_UNCHOSEN_TYPES = ("", "application/x-www-form-urlencoded", "text/plain")
+
 logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol V2"])
 
@@ -88,14 +91,15 @@ async def _message(
         str | None,
         Header(
             alias=LENGTH_HEADER,
-            description="how many bytes of JSON the body starts with, where binary data follows them",
+            description="how many bytes of JSON the body starts with, where binary data follows them; "
+            "0 where the body is the input's bytes alone",
             json_schema_extra={"pattern": "^[0-9]{1,9}$"},
         ),
     ] = None,
     _encoding: ContentEncoding = "",
 ) -> Message:
     body = await read_body(request)
-    if body.media_type not in ("", JSON_TYPE, BINARY_TYPE):
+    if body.media_type not in (JSON_TYPE, BINARY_TYPE, *_UNCHOSEN_TYPES):
         raise MediaTypeError(f"the content type must be {JSON_TYPE} or {BINARY_TYPE}, or not given")
     return Message(body, length)
 
@@ -134,6 +138,7 @@ async def ready(container: ContainerOf) -> Ready:
     return Ready()
 
 
+@router.get("/", include_in_schema=False)
 @router.get("", summary="What the server is")
 async def server_metadata(request: Request) -> ServerMetadata:
     """Name the service, and the protocol's extensions that it has."""
@@ -193,7 +198,9 @@ def _metadata(model: LoadedModel) -> ModelMetadata:
 def _infer(model: LoadedModel, message: Message, caller: str) -> Response:
     manifest = model.manifest
     target = TensorMetadata.of(manifest.output)
-    inference = read_inference(message.body.data, message.document_length, TensorMetadata.of(manifest.input), target)
+    body, source = message.body, TensorMetadata.of(manifest.input)
+    is_json = body.media_type == JSON_TYPE
+    inference = read_inference(body.data, message.document_length, source, target, is_json=is_json)
     probabilities = model.classifier.predict(inference.images)
     tensor, binary = write_tensor(probabilities, target, inference.binary_output)
     answer = InferenceResponse(model_version=manifest.version, id=inference.id, outputs=[tensor])

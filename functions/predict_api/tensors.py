@@ -8,6 +8,7 @@ https://github.com/kserve/open-inference-protocol and, for the extension, in Tri
 
 from __future__ import annotations
 
+import codecs
 import math
 import re
 from dataclasses import dataclass
@@ -32,6 +33,8 @@ MAX_JSON_IMAGES = 1_000
 # limit is for binary data.
 _MAX_JSON_MARKS = MAX_JSON_IMAGES * (28 * 28 + 28 + 1) + 1_000
 _TOO_MANY_VALUES = f"JSON is for up to {MAX_JSON_IMAGES:,} images; more can come as binary data"
+# An image may also begin with these bytes; its sender must announce that it is raw.
+_OBJECT = re.compile(rb"(?:" + codecs.BOM_UTF8 + rb")?\s*\{")
 _UNSERVED_PARAMETERS = ("classification", "shared_memory_region")
 
 
@@ -50,19 +53,28 @@ class Inference:
     binary_output: bool
 
 
-def read_inference(data: bytes, header_length: str | None, source: TensorMetadata, target: TensorMetadata) -> Inference:
+def read_inference(
+    data: bytes, header_length: str | None, source: TensorMetadata, target: TensorMetadata, *, is_json: bool = False
+) -> Inference:
     """Read a message.
 
     Args:
-        header_length: how many bytes the document has, as the header says; all without one.
+        header_length: how many bytes the document has, as the header says; all without one. With 0, which is Triton's
+            raw binary request, the message is the input's bytes alone, and the answer is binary, too.
         source: the contract of the model's input.
         target: the contract of the model's output.
+        is_json: whether the message says that it is JSON. Otherwise, without the header, what cannot be a document
+            and holds whole images is a raw binary request.
 
     Raises:
-        MalformedRequestError: it has no document.
+        MalformedRequestError: it has no document, or announces images and holds no whole ones.
         FieldError: the document asks for something that the model does not do.
     """
     length = _document_length(data, header_length)
+    if length == 0 and header_length is not None:
+        return _raw(data, source)
+    if header_length is None and not is_json and not _OBJECT.match(data) and _image_count(data, source):
+        return _raw(data, source)
     document = parse_object(data[:length], _MAX_JSON_MARKS, _TOO_MANY_VALUES)
     request = validate(InferenceRequest.model_validate, document)
     (tensor,) = request.inputs
@@ -85,6 +97,23 @@ def write_tensor(values: NDArray[np.float32], contract: TensorMetadata, binary: 
     little_endian = values.astype("<f4", copy=False).tobytes()
     tensor.parameters = OutputParameters(binary_data_size=len(little_endian))
     return tensor, little_endian
+
+
+def _raw(data: bytes, source: TensorMetadata) -> Inference:
+    count = _image_count(data, source)
+    if not count:
+        size = math.prod(source.shape[1:])
+        raise MalformedRequestError(
+            f"a length of 0 says that the body is not a JSON document but raw data: images of {size:,} bytes each"
+        )
+    images = np.frombuffer(data, np.uint8).reshape(count, *source.shape[1:])
+    return Inference(None, images, binary_output=True)
+
+
+def _image_count(data: bytes, source: TensorMetadata) -> int:
+    """Return how many images the bytes are, or 0 where they are no whole ones."""
+    count, rest = divmod(len(data), math.prod(source.shape[1:]))
+    return 0 if rest else count
 
 
 def _document_length(data: bytes, header_length: str | None) -> int:

@@ -147,8 +147,9 @@ def test_a_container_hands_no_work_to_threads(handler: Handler, monkeypatch: pyt
 
 
 def test_the_server_tells_its_name_and_extensions(handler: Handler) -> None:
-    metadata = events.body_of(send(handler, "/v2"))
-    assert metadata == {"name": "lambda-digits", "version": "1", "extensions": ["binary_tensor_data"]}
+    for path in ("/v2", "/v2/"):
+        metadata = events.body_of(send(handler, path))
+        assert metadata == {"name": "lambda-digits", "version": "1", "extensions": ["binary_tensor_data"]}
 
 
 def test_ready_means_that_the_model_is_loaded(handler: Handler, version: tuple[Manifest, dict[str, bytes]]) -> None:
@@ -257,6 +258,24 @@ def test_binary_data_passes_the_gateway_both_ways(
     assert np.array_equal(np.frombuffer(answer[length:], "<f4").reshape(10, 10), expected)
 
 
+@pytest.mark.parametrize("length", [{}, {LENGTH_HEADER: "0"}])
+@pytest.mark.parametrize("kind", [None, "application/octet-stream", "application/x-www-form-urlencoded"])
+def test_a_raw_binary_request_is_answered_in_binary(
+    handler: Handler,
+    images: NDArray[np.uint8],
+    expected: NDArray[np.float32],
+    length: dict[str, str],
+    kind: str | None,
+) -> None:
+    typed = {"content-type": kind} if kind else {}
+    for encoding, data in (("identity", images.tobytes()), ("gzip", gzip.compress(images.tobytes()))):
+        response = send(handler, INFER, data, TOKEN | length | typed | {"content-encoding": encoding})
+        answer = base64.b64decode(response["body"])
+        start = int(response["headers"][LENGTH_HEADER])
+        assert json.loads(answer[:start])["outputs"][0]["shape"] == [10, 10]
+        assert np.array_equal(np.frombuffer(answer[start:], "<f4").reshape(10, 10), expected)
+
+
 def test_the_input_is_taken_as_it_is(handler: Handler, version: tuple[Manifest, dict[str, bytes]]) -> None:
     paper = np.full((1, 28, 28), 255, np.uint8)
     direct = proof.prove(version[0], version[1]["model.tflite"]).classifier.predict(paper)
@@ -276,7 +295,16 @@ def test_the_largest_batch_is_answered(
     assert np.allclose(answered, np.tile(expected, (570, 1)), atol=1e-6)
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/octet-stream", "Application/JSON; a=b"])
+@pytest.mark.parametrize(
+    "content_type",
+    [
+        "application/json",
+        "application/octet-stream",
+        "Application/JSON; a=b",
+        "application/x-www-form-urlencoded",
+        "text/plain;charset=UTF-8",
+    ],
+)
 def test_the_content_type_may_be_given(handler: Handler, images: NDArray[np.uint8], content_type: str) -> None:
     response = send(handler, INFER, {"inputs": [json_tensor(images)]}, TOKEN | {"content-type": content_type})
     assert response["statusCode"] == 200
@@ -294,6 +322,9 @@ def test_the_content_type_may_be_given(handler: Handler, images: NDArray[np.uint
         ({}, b"[" * 90_000, 400, "JSON"),
         ({LENGTH_HEADER: "-1"}, b"{}", 400, LENGTH_HEADER),
         ({LENGTH_HEADER: "3"}, b"{}", 400, LENGTH_HEADER),
+        ({LENGTH_HEADER: "0"}, bytes(785), 400, "images of 784 bytes"),
+        ({"content-type": "application/json"}, bytes(784), 400, "JSON"),
+        ({"content-type": "application/x-www-form-urlencoded"}, b"a=b", 400, "JSON"),
         ({}, b"{}", 422, "inputs"),
     ],
 )

@@ -80,6 +80,41 @@ def test_binary_images_are_the_bodys_own_bytes() -> None:
     assert np.shares_memory(inference.images, np.frombuffer(data, np.uint8))
 
 
+def test_a_raw_binary_request_is_the_images_alone(images: NDArray[np.uint8]) -> None:
+    data = images.tobytes()
+    for length, is_json in (("0", False), ("0", True), ("000", False), (None, False)):
+        inference = read_inference(data, length, PIXELS, PROBABILITIES, is_json=is_json)
+        assert np.array_equal(inference.images, images)
+        assert (inference.id, inference.binary_output) == (None, True)
+
+
+@pytest.mark.parametrize("first", [b"{", b" {", b"\xef\xbb\xbf\n{"])
+def test_images_that_begin_like_a_document_must_be_announced(first: bytes) -> None:
+    data = first + bytes(784 - len(first))
+    assert read_inference(data, "0", PIXELS, PROBABILITIES).images.shape == (1, 28, 28)
+    with pytest.raises(MalformedRequestError, match="not a JSON document"):
+        read_inference(data, None, PIXELS, PROBABILITIES)
+
+
+def test_what_says_that_it_is_json_is_no_image() -> None:
+    with pytest.raises(MalformedRequestError, match="not a JSON document"):
+        read_inference(bytes(784), None, PIXELS, PROBABILITIES, is_json=True)
+
+
+@pytest.mark.parametrize("size", [0, 1, 783, 785])
+def test_raw_binary_data_must_be_whole_images(size: int) -> None:
+    with pytest.raises(MalformedRequestError, match="images of 784 bytes"):
+        read_inference(bytes(size), "0", PIXELS, PROBABILITIES)
+    with pytest.raises(MalformedRequestError, match="not a JSON document"):
+        read_inference(bytes(size), None, PIXELS, PROBABILITIES)
+
+
+def test_a_document_as_long_as_an_image_is_a_document() -> None:
+    document = json.dumps(request()).encode()
+    document += b" " * (-len(document) % 784)
+    assert read_inference(document, None, PIXELS, PROBABILITIES).binary_output is False
+
+
 def test_a_length_that_covers_the_whole_body_is_right() -> None:
     assert read(request(), b"").images.shape == (1, 28, 28)
 
