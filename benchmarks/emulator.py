@@ -57,17 +57,21 @@ class Container:
         return int(status.partition("VmHWM:")[2].split()[0])
 
 
-def artifact_environment(client: Path, store: dict[str, str]) -> dict[str, str]:
+def artifact_environment(client: Path, store: dict[str, str], build: Path = BUILD) -> dict[str, str]:
     """Return the variables with which a bare interpreter finds the built function and nothing else.
+
+    That holds in an empty folder: the one that an interpreter is started in may come first on its path.
 
     Args:
         client: see `link_runtime_client`.
         store: the variables that point at the object store.
+        build: the folder that `sam build` wrote.
     """
+    function, layers = build / FUNCTION, [build / layer / "python" for layer in LAYERS]
     return {
-        "PYTHONPATH": os.pathsep.join(map(str, (FUNCTION_FOLDER, *LAYER_FOLDERS, client))),
+        "PYTHONPATH": os.pathsep.join(map(str, (function, *layers, client))),
         "PYTHONDONTWRITEBYTECODE": "1",
-        "LAMBDA_TASK_ROOT": str(FUNCTION_FOLDER),
+        "LAMBDA_TASK_ROOT": str(function),
         "AWS_LAMBDA_FUNCTION_NAME": FUNCTION,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         **store,
@@ -100,7 +104,7 @@ def is_supported() -> bool:
 
 @contextmanager
 def emulated(python: list[str], handler: str, environment: dict[str, str]) -> Iterator[Container]:
-    """Run a handler in Lambda's runtime; what it logs is printed in the end.
+    """Run a handler in Lambda's runtime, in an empty folder; what it logs is printed in the end.
 
     Raises:
         OperationError: the emulator does not run here, or did not start.
@@ -113,6 +117,7 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
     emulator = Path(specification.origin).parent / "local/rapid/aws-lambda-rie-x86_64"
     environment = {"PATH": os.environ["PATH"], **environment}
     with (
+        tempfile.TemporaryDirectory() as empty,
         reserved_port() as port,
         reserved_port() as api_port,
         tempfile.TemporaryFile() as log,  # a pipe would fill, and nobody reads it before the end
@@ -121,6 +126,7 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
                 *(str(emulator), "--runtime-interface-emulator-address", f"127.0.0.1:{port}"),
                 *("--runtime-api-address", f"127.0.0.1:{api_port}", *python, "-m", "awslambdaric", handler),
             ],
+            cwd=empty,
             env=environment,
             stdout=log,
             stderr=subprocess.STDOUT,

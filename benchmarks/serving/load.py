@@ -43,14 +43,15 @@ def measure(yardsticks: Yardsticks, concurrencies: Sequence[int]) -> dict[str, d
 @contextlib.contextmanager
 def _served(yardsticks: Yardsticks) -> Iterator[int]:
     """Serve the artifact's application by uvicorn, which the artifact itself does not hold; gives the port."""
-    server = yardsticks.folder / "server"
+    server, empty = yardsticks.folder / "server", yardsticks.folder / "empty"
     server.mkdir()
+    empty.mkdir()
     emulator.link_packages(server, ("uvicorn", "click", "h11"))
     command = [*emulator.bare_python(), "-m", "uvicorn", "asgi:app", "--log-level", "warning"]
     command += ["--lifespan", "off", "--no-access-log", "--port"]
     path = os.pathsep.join((yardsticks.ours["PYTHONPATH"], str(server), str(yardsticks.handlers)))
     environment = {"PATH": os.environ["PATH"], **yardsticks.ours, "PYTHONPATH": path}
-    with reserved_port() as port, subprocess.Popen([*command, str(port)], env=environment) as process:
+    with reserved_port() as port, subprocess.Popen([*command, str(port)], cwd=empty, env=environment) as process:
         try:
             wait_for(port, process)
             yield port

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,7 @@ from benchmarks.emulator import (
     is_supported,
     link_runtime_client,
 )
-from local.build import BUILD
+from local.build import BUILD, FUNCTION, LAYERS
 from local.store import EmbeddedStore
 
 
@@ -26,6 +27,14 @@ def build() -> Path:
     if not (BUILD / "template.yaml").exists():
         pytest.skip("needs the built artifact: run 'make build'")
     return BUILD
+
+
+@pytest.fixture
+def build_copy(build: Path, tmp_path: Path) -> Path:
+    """A copy of the function and its layers to spoil."""
+    for name in (FUNCTION, *LAYERS):
+        shutil.copytree(build / name, tmp_path / "build" / name)
+    return tmp_path / "build"
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import shutil
 import subprocess
+import sysconfig
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
@@ -14,8 +17,17 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from benchmarks.emulator import FUNCTION_FOLDER, LAYER_FOLDERS, Container, artifact_environment, bare_python
+from benchmarks.emulator import (
+    FUNCTION_FOLDER,
+    HANDLER,
+    LAYER_FOLDERS,
+    Container,
+    artifact_environment,
+    bare_python,
+    emulated,
+)
 from functions.predict_api import page, reference
+from local.build import FUNCTION, LAYERS
 from local.store import EmbeddedStore
 from tests import doors, events
 from tests.conftest import Handler
@@ -130,23 +142,40 @@ def without_what_differs(answer: Any) -> Any:
     return {name: without_what_differs(value) for name, value in answer.items() if name not in differs}
 
 
+@pytest.fixture
+def modules_of(
+    build: Path, runtime_client: Path, published: object, store: EmbeddedStore, tmp_path: Path
+) -> Callable[[list[Any]], list[dict[str, str | None]]]:
+    """Has a bare interpreter answer requests; gives the modules after each one, and where they are from."""
+
+    def run(given: list[Any]) -> list[dict[str, str | None]]:
+        script = (
+            "import json, sys; from types import SimpleNamespace; from functions.predict_api.handler import handler\n"
+            "seen = []\n"
+            "for event in json.load(sys.stdin):\n"
+            "    handler(event, SimpleNamespace(aws_request_id='id'))\n"
+            "    seen.append({name: getattr(module, '__file__', None) for name, module in sys.modules.items()})\n"
+            "print(json.dumps(seen))"
+        )
+        finished = subprocess.run(
+            [*bare_python(), "-c", script],
+            cwd=tmp_path,
+            env=artifact_environment(runtime_client, store.environment()),
+            input=json.dumps(given),
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        seen: list[dict[str, str | None]] = json.loads(finished.stdout.splitlines()[-1])
+        return seen
+
+    return run
+
+
 def test_the_serving_process_holds_no_training_and_few_modules(
-    build: Path, runtime_client: Path, published: object, store: EmbeddedStore
+    modules_of: Callable[[list[Any]], list[dict[str, str | None]]],
 ) -> None:
-    script = (
-        "import json, sys; from types import SimpleNamespace; from functions.predict_api.handler import handler\n"
-        "seen = []\n"
-        "for event in json.load(sys.stdin):\n"
-        "    handler(event, SimpleNamespace(aws_request_id='id'))\n"
-        "    seen.append(sorted(sys.modules))\n"
-        "print(json.dumps([seen[0], seen[-1]]))"
-    )
-    environment = artifact_environment(runtime_client, store.environment())
-    given = json.dumps([events.load("http_v2_predict_json"), *every_request().values()])
-    finished = subprocess.run(
-        [*bare_python(), "-c", script], env=environment, input=given, capture_output=True, text=True, check=True
-    )
-    cold, modules = json.loads(finished.stdout.splitlines()[-1])
+    cold, *_, modules = modules_of([events.load("http_v2_predict_json"), *every_request().values()])
     packages = {name.partition(".")[0] for name in modules}
     assert {"functions", "digits", "numpy", "ai_edge_litert"} <= packages
     assert not packages & {"tensorflow", "keras", "matplotlib", "scipy", "boto3", "botocore", "training", "requests"}
@@ -154,6 +183,45 @@ def test_the_serving_process_holds_no_training_and_few_modules(
     assert "functions.predict_api.inference_protocol" in modules
     assert len(cold) <= MOST_MODULES_COLD, len(cold)
     assert len(modules) <= MOST_MODULES, len(modules)
+
+
+def test_the_serving_process_holds_nothing_but_the_artifact_and_the_standard_library(
+    modules_of: Callable[[list[Any]], list[dict[str, str | None]]], runtime_client: Path
+) -> None:
+    (modules,) = modules_of([events.load("http_v2_predict_json")])
+    standard = Path(sysconfig.get_path("stdlib"))
+    folders = (FUNCTION_FOLDER, *LAYER_FOLDERS, runtime_client, standard)
+    for name, file in modules.items():
+        if file is not None:
+            assert any(Path(file).is_relative_to(folder) for folder in folders), f"{name} is from {file}"
+            assert "site-packages" not in file, f"{name} is from {file}"
+    assert Path(str(modules["functions.predict_api.handler"])).is_relative_to(FUNCTION_FOLDER)
+    assert Path(str(modules["digits.reading"])).is_relative_to(DIGITS_LAYER)
+    assert Path(str(modules["fastapi"])).is_relative_to(RUNTIME_LAYER)
+
+
+@pytest.mark.parametrize("missing", [f"{FUNCTION}/functions", *(f"{layer}/python" for layer in LAYERS)])
+def test_a_part_that_was_not_built_is_found_nowhere_else(
+    build_copy: Path, runtime_client: Path, store: EmbeddedStore, missing: str
+) -> None:
+    shutil.rmtree(build_copy / missing)
+    environment = artifact_environment(runtime_client, store.environment(), build_copy)
+    with emulated(bare_python(), HANDLER, environment) as container:
+        answer = container(events.load("http_v2_health"))
+    assert answer["errorType"] == "Runtime.ImportModuleError", answer
+
+
+def test_what_runs_is_the_bytecode_of_the_artifact(
+    build_copy: Path, runtime_client: Path, published: object, store: EmbeddedStore
+) -> None:
+    sources = list(build_copy.rglob("*.py"))
+    assert {"handler.py", "reading.py"} <= {source.name for source in sources}
+    for source in sources:
+        source.write_text("raise RuntimeError('compiled anew')\n")
+    environment = artifact_environment(runtime_client, store.environment(), build_copy)
+    with emulated(bare_python(), HANDLER, environment) as container:
+        answer = container(events.load("http_v2_predict_json"))
+    assert events.digits_of(answer) == events.EXPECTED["http_v2_predict_json"][1], answer
 
 
 @pytest.mark.parametrize("event", [{"Records": []}, [], None, "text"])

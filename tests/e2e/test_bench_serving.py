@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from benchmarks.emulator import is_supported
+from benchmarks.emulator import artifact_environment, is_supported
+from benchmarks.serving import load
 from benchmarks.serving.__main__ import Effort, run
 from benchmarks.serving.verdicts import Verdict
+from benchmarks.serving.yardsticks import lay_out
+from digits.errors import OperationError
+from local.build import FUNCTION
 
 SHORT = Effort(rounds=1, requests=16, counts=(1, 4), sides=(28, 64), concurrencies=(1, 2))
 
@@ -34,3 +40,14 @@ def test_the_benchmark_measures_every_figure_and_writes_it(
     assert all(source in printed for source in results["cost_sources"].values())
     assert results["curves"]["concurrency"]["2"]["requests_per_second"] > 0
     assert (tmp_path / "serving.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_the_server_that_is_measured_finds_no_function_but_the_built_one(
+    build_copy: Path, runtime_client: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "laid-out").mkdir()
+    laid_out = lay_out(tmp_path / "laid-out", {}, trained=tmp_path)
+    shutil.rmtree(build_copy / FUNCTION / "functions")
+    incomplete = replace(laid_out, ours=artifact_environment(runtime_client, {}, build_copy))
+    with pytest.raises(OperationError, match="nothing listens"):
+        load.measure(incomplete, (1,))
