@@ -115,12 +115,10 @@ lock: setup  ## write the hashed locks anew from pyproject.toml
 .PHONY: build
 build: setup  ## build everything for Lambda but the retrain function's image
 	@sam build --exclude RetrainFunction
-	@python -m local stamp-build
 
 .PHONY: build-all
 build-all: setup  ## build the retrain function's image too; needs Docker
 	@sam build
-	@python -m local stamp-build
 
 .PHONY: local-invoke
 local-invoke: setup build-all  ## invoke the event's function in Lambda's container: EVENT=events/….json

@@ -68,8 +68,6 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _add_deployment(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    commands.add_parser("stamp-build", help="write the digest of the built layers into the built function")
-
     output = commands.add_parser("stack-output", help="print an output of a deployed stack")
     output.add_argument("stack")
     output.add_argument("name")
@@ -107,11 +105,9 @@ def _run(options: argparse.Namespace) -> None:
 
 
 def _run_deployment(options: argparse.Namespace) -> None:
-    from local import build, deploy
+    from local import deploy
 
-    if options.command == "stamp-build":
-        build.stamp(build.BUILD)
-    elif options.command == "stack-output":
+    if options.command == "stack-output":
         print(deploy.stack_output(options.stack, options.name))
     else:
         deploy.finish(options.stack)

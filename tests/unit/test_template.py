@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import re
 from pathlib import Path
@@ -31,10 +32,16 @@ def template() -> dict[str, Any]:
 def resources(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Resources:
     """The CloudFormation resources, as if everything had been built and uploaded."""
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return transformed(template)
+
+
+def transformed(template: dict[str, Any], changed: str = "") -> Resources:
+    """Return the CloudFormation resources; one layer may be another than usual."""
+    template = copy.deepcopy(template)
     properties = {name: resource.get("Properties") for name, resource in template["Resources"].items()}
     properties[FUNCTION]["CodeUri"] = "s3://built/function"
     for layer in LAYERS:
-        properties[layer]["ContentUri"] = "s3://built/layer"
+        properties[layer]["ContentUri"] = f"s3://built/{'changed' if layer == changed else 'layer'}"
     properties["RetrainFunction"]["ImageUri"] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/built:image"
     made: Resources = transform(template, {}, SimpleNamespace(load=dict))["Resources"]
     return {f"{resource['Type']} {name}": resource.get("Properties", {}) for name, resource in made.items()}
@@ -59,6 +66,17 @@ def test_a_new_version_is_published_for_each_parameter_that_the_function_depends
     assert described == parameters_in(template, function) | {"SnapStart"}
     longest = [_longest(template["Parameters"][name]) for name in described]
     assert sum(longest) + len(longest) - 1 <= 256
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_new_version_is_published_for_a_change_in_a_layer_alone(
+    template: dict[str, Any], resources: Resources, layer: str
+) -> None:
+    def versions(made: Resources) -> set[str]:
+        return {name for name in made if name.startswith("AWS::Lambda::Version ")}
+
+    assert versions(transformed(template)) == versions(resources)
+    assert not versions(transformed(template, changed=layer)) & versions(resources)
 
 
 def _longest(parameter: dict[str, Any]) -> int:
