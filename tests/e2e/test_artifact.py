@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import re
 import shutil
+import stat
 import subprocess
 import sysconfig
 from collections import Counter
@@ -36,6 +38,7 @@ from tests.integration.test_doors import CONTRACT, TOKEN
 
 RUNTIME_LAYER, DIGITS_LAYER = LAYER_FOLDERS
 MOST_BYTES = 95_000_000
+PAGE_SUFFIXES = {".html", ".css", ".js", ".png", ".svg"}
 MOST_MODULES_COLD, MOST_MODULES = 640, 700
 
 
@@ -69,6 +72,23 @@ def assert_never_checked(compiled: Path) -> None:
     header = compiled.read_bytes()[:8]
     assert header[:4] == importlib.util.MAGIC_NUMBER, compiled
     assert header[4] == 0b01, f"{compiled}: not an unchecked hash"
+
+
+def test_the_artifact_holds_code_the_page_metadata_and_licences(build: Path) -> None:
+    for path in files_of(*(build / part for part in (FUNCTION, *LAYERS))):
+        name = path.relative_to(build).as_posix()
+        code = path.suffix in {".py", ".pyc", ".so"} or ".so." in path.name
+        page_file = path.suffix in PAGE_SUFFIXES and name.startswith(f"{FUNCTION}/functions/predict_api/")
+        metadata = path.parent.suffix == ".dist-info" and path.name in {"METADATA", "entry_points.txt"}
+        assert code or page_file or metadata or re.search("LICEN[CS]E|NOTICE|COPYING", path.name), name
+
+
+def test_the_artifact_can_be_read_by_all_and_written_by_its_owner_alone(build: Path) -> None:
+    for top in (FUNCTION_FOLDER, *(build / layer for layer in LAYERS)):
+        for path in (top, *top.rglob("*")):
+            mode = stat.S_IMODE(path.stat().st_mode)
+            assert not path.is_symlink(), path
+            assert mode in ({0o755} if path.is_dir() else {0o644, 0o755}), f"{path} has mode {mode:o}"
 
 
 def test_the_artifact_holds_no_training_and_no_tests(build: Path) -> None:
