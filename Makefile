@@ -11,6 +11,14 @@ API_PORT ?= 8000
 STORE_PORT ?= 9000
 EVENT ?= events/http_v2_predict_json.json
 
+# SAM empties the folder before it builds, and writes the template last; the image's id follows after all is built.
+BUILT := .aws-sam/build/template.yaml
+BUILT_ALL := .aws-sam/build/image-id
+SOURCES := template.yaml samconfig.toml functions layers
+IMAGE_SOURCES := .dockerignore requirements/train.txt training
+IMAGE_ID := docker image inspect --format '{{.Id}}' retrainfunction:retrain
+CHECKSUMS = find $(1) -name __pycache__ -prune -o -type f -exec cksum {} + | sort
+
 # Operators' targets act on the store that `make serve` runs, or with STACK=… on that of a deployed stack.
 LOCAL_STORE := AWS_ENDPOINT_URL_S3=http://127.0.0.1:$(STORE_PORT) AWS_DEFAULT_REGION=us-east-1 \
 	AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local DIGITS_BUCKET=lambda-digits NO_PROXY=127.0.0.1
@@ -113,12 +121,33 @@ lock: setup  ## write the hashed locks anew from pyproject.toml
 	@echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 
 .PHONY: build
-build: setup  ## build everything for Lambda but the retrain function's image
-	@sam build --exclude RetrainFunction
+build: setup $(BUILT)  ## build everything for Lambda but the retrain function's image, if anything changed
 
 .PHONY: build-all
-build-all: setup  ## build the retrain function's image too; needs Docker
+build-all: setup $(BUILT_ALL)  ## build the retrain function's image too, if anything changed; needs Docker
+
+$(BUILT): .aws-sam/sources | setup
+	@sam build --exclude RetrainFunction
+
+$(BUILT_ALL): .aws-sam/sources .aws-sam/image-sources | setup
 	@sam build
+	@$(IMAGE_ID) > $@
+
+# Written only where the contents are others than last time: what depends on it need not be made otherwise.
+.aws-sam/sources: _always
+	@mkdir -p $(@D)
+	@$(call CHECKSUMS,$(SOURCES)) | cmp -s - $@ || $(call CHECKSUMS,$(SOURCES)) > $@
+
+# The engine may have lost the image since, or have another checkout's under its name.
+.aws-sam/image-sources: _always
+	@mkdir -p $(@D)
+	@$(IMAGE_ID) 2>/dev/null | cmp -s - $(BUILT_ALL) || rm -f $@
+	@$(call CHECKSUMS,$(IMAGE_SOURCES)) | cmp -s - $@ || $(call CHECKSUMS,$(IMAGE_SOURCES)) > $@
+
+.PHONY: _always
+_always:
+
+.DELETE_ON_ERROR:
 
 .PHONY: local-invoke
 local-invoke: setup build-all  ## invoke the event's function in Lambda's container: EVENT=events/….json
