@@ -13,13 +13,14 @@ from starlette.types import Receive, Scope, Send
 
 from digits.errors import DigitsError
 from digits.registry.store import ObjectReader, S3Reader
-from functions.predict_api import page, problems, reference
+from functions.predict_api import page, problems
 from functions.predict_api.container import Container
 from functions.predict_api.cors import CORSMiddleware, CORSPolicy
 from functions.predict_api.middleware import CatchAllMiddleware, RequestMiddleware
 from functions.predict_api.routes import router
 from functions.predict_api.settings import Settings
 
+LATE_PATHS = (problems.INFERENCE_PROTOCOL_PATH.rstrip("/"), "/docs")
 _DESCRIPTION = """\
 Reads handwritten digits from pictures: scanned, photographed or drawn, dark on light or light on dark.
 
@@ -30,11 +31,11 @@ field errors carry a JSON pointer. The gateway's own throttling, size and time-o
 
 
 class Application(FastAPI):
-    """Makes the routes of the Open Inference Protocol when first needed: that takes a tenth of a cold start."""
+    """Makes the routes that few ask for when first needed: those of `/v2` take a tenth of a cold start."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request."""
-        if problems.INFERENCE_PROTOCOL_PATH.rstrip("/") in scope.get("path", ""):
+        if any(start in scope.get("path", "") for start in LATE_PATHS):
             self.complete()
         await super().__call__(scope, receive, send)
 
@@ -50,9 +51,10 @@ class Application(FastAPI):
     def complete(self) -> None:
         """Make the routes that are still missing."""
         if not self.state.complete:
-            from functions.predict_api import inference_protocol
+            from functions.predict_api import inference_protocol, reference
 
             self.include_router(inference_protocol.router)
+            self.router.routes.extend(reference.ROUTES)
             self.state.complete = True
 
 
@@ -85,7 +87,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
     app.state.container = Container.over(reader, settings, threads=threads)
     app.state.complete = False
     app.include_router(router)
-    app.router.routes.extend([*page.ROUTES, *reference.ROUTES])
+    app.router.routes.extend(page.ROUTES)
     return app
 
 

@@ -6,12 +6,18 @@ are added when the description is asked for, which no prediction waits for (`ope
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
+
+from fastapi import Header
 
 from digits.pictures.canonical import SIDE
 from digits.pictures.images import MEDIA_TYPES
 from functions.predict_api.request_schemas import MULTIPART_TYPE
 
+# For OpenAPI: the body itself knows its encoding, as its headers told it.
+ContentEncoding = Annotated[
+    str, Header(alias="Content-Encoding", json_schema_extra={"enum": ["", "gzip", "deflate", "identity"]})
+]
 JSON_TYPE = "application/json"
 BINARY_TYPE = "application/octet-stream"
 BINARY = {"schema": {"type": "string", "format": "binary"}}

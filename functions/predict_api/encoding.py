@@ -3,16 +3,8 @@
 from __future__ import annotations
 
 import zlib
-from typing import Annotated
-
-from fastapi import Header
 
 from functions.predict_api.errors import BodyTooLargeError, MalformedRequestError, MediaTypeError
-
-# For OpenAPI: the body itself knows its encoding, as its headers told it.
-ContentEncoding = Annotated[
-    str, Header(alias="Content-Encoding", json_schema_extra={"enum": ["", "gzip", "deflate", "identity"]})
-]
 
 # HTTP's deflate is zlib's format, and zlib's name for the header that it should expect is a number.
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}

@@ -12,9 +12,8 @@ from pydantic_core import to_json
 from digits.model.proof import LoadedModel
 from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
-from functions.predict_api.bodies import BINARY, BINARY_TYPE, JSON_TYPE
+from functions.predict_api.bodies import BINARY, BINARY_TYPE, JSON_TYPE, ContentEncoding
 from functions.predict_api.container import Container, container_of
-from functions.predict_api.encoding import ContentEncoding
 from functions.predict_api.errors import MediaTypeError, NotFoundError
 from functions.predict_api.inference_schemas import (
     MODEL_NAME,

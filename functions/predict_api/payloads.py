@@ -21,9 +21,7 @@ from digits.pictures.canonical import SIDE
 from digits.pictures.images import MEDIA_TYPES
 from digits.reading import Picture
 from functions.predict_api.documents import parse_object, validate
-from functions.predict_api.encoding import decompress
 from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
-from functions.predict_api.forms import files_of
 from functions.predict_api.request_schemas import (
     MAX_INSTANCES,
     MULTIPART_TYPE,
@@ -94,6 +92,10 @@ class Body:
     @cached_property
     def data(self) -> bytes:
         """The body with its encoding undone, once; raises as `decompress` does."""
+        if not self.encoding:
+            return self.sent
+        from functions.predict_api.encoding import decompress  # as few bodies are encoded
+
         return decompress(self.sent, self.encoding, MAX_BODY_BYTES)
 
     @cached_property
@@ -177,6 +179,8 @@ def read_payload(body: Body) -> Payload:
     if body.is_image:
         return Payload((partial(Picture.of_file, body.data),), several=False)
     if body.is_form:
+        from functions.predict_api.forms import files_of  # with its modules: few requests are forms
+
         files = files_of(body.data, body.content_type, MAX_INSTANCES)
         return Payload(tuple(partial(Picture.of_file, data) for data in files), several=len(files) > 1)
     raise _unserved_type()

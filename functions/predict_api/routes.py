@@ -14,8 +14,8 @@ from digits.reading import Prepared
 from digits.registry.live import LiveModel
 from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, Gate, header_token
+from functions.predict_api.bodies import ContentEncoding
 from functions.predict_api.container import container_of
-from functions.predict_api.encoding import ContentEncoding
 from functions.predict_api.payloads import (
     Body,
     Payload,
