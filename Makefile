@@ -1,17 +1,17 @@
 # One short target for each thing that a person does; `make` alone lists them.
 
 .DEFAULT_GOAL := help
-# Not the default: make 3.81, which macOS has, would look programs up without the PATH below.
+# Not the default: make 3.81, which macOS has, would look up programs without the PATH below.
 SHELL := /bin/bash
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
-# Without bytecode TensorFlow takes three times as long to import; some environments forbid to write it.
+# Without bytecode TensorFlow takes three times as long to import; some environments turn it off.
 unexport PYTHONDONTWRITEBYTECODE
 
 API_PORT ?= 8000
 STORE_PORT ?= 9000
 EVENT ?= events/http_v2_predict_json.json
 
-# SAM empties the folder before it builds, and writes the template last; the image's id follows after all is built.
+# SAM empties the folder before it builds, and writes the template last. The image's id is written after everything.
 BUILT := .aws-sam/build/template.yaml
 BUILT_ALL := .aws-sam/build/image-id
 SOURCES := template.yaml samconfig.toml functions layers
@@ -19,7 +19,7 @@ IMAGE_SOURCES := .dockerignore requirements/train.txt training
 IMAGE_ID := docker image inspect --format '{{.Id}}' retrainfunction:retrain
 CHECKSUMS = find $(1) -name __pycache__ -prune -o -type f -exec cksum {} + | sort
 
-# Operators' targets act on the store that `make serve` runs, or with STACK=… on that of a deployed stack.
+# Operators' targets use the store that `make serve` runs, or with STACK=… the bucket of a deployed stack.
 LOCAL_STORE := AWS_ENDPOINT_URL_S3=http://127.0.0.1:$(STORE_PORT) AWS_DEFAULT_REGION=us-east-1 \
 	AWS_ACCESS_KEY_ID=local AWS_SECRET_ACCESS_KEY=local DIGITS_BUCKET=lambda-digits NO_PROXY=127.0.0.1
 ON_STORE = $(if $(STACK),DIGITS_BUCKET="$$(python -m local stack-output '$(STACK)' BucketName)",env $(LOCAL_STORE))
@@ -29,15 +29,15 @@ help:  ## list these targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' Makefile
 
 .PHONY: setup
-setup:  ## make .venv: uv, CPython 3.13, the locked packages
+setup:  ## create .venv with uv, CPython 3.13 and the locked packages
 	@local/setup
 
 .PHONY: demo
-demo: setup  ## train on MNIST, publish, serve and ask; stays up until Ctrl-C
+demo: setup  ## train on MNIST, publish, serve and send a request; serves until Ctrl-C
 	@python -m local demo --api-port $(API_PORT) --store-port $(STORE_PORT)
 
 .PHONY: smoke
-smoke: setup  ## the demo without staying up; the exit status tells whether all went well
+smoke: setup  ## run the demo once and exit; the exit status is 0 if all went well
 	@python -m local smoke
 
 .PHONY: serve
@@ -54,7 +54,7 @@ token: setup  ## issue an access token: NAME=… [STACK=…]
 	@$(ON_STORE) python -m digits token "$(NAME)"
 
 .PHONY: revoke
-revoke: setup  ## end an access token: NAME=… [STACK=…]
+revoke: setup  ## revoke an access token: NAME=… [STACK=…]
 	@$(ON_STORE) python -m digits revoke "$(NAME)"
 
 .PHONY: models
@@ -62,11 +62,11 @@ models: setup  ## list the published models: [STACK=…]
 	@$(ON_STORE) python -m training models
 
 .PHONY: promote
-promote: setup  ## make a published model the live one: VERSION=… [FORCE="reason"] [STACK=…]
+promote: setup  ## make a published model live if it tests no worse than the live one: VERSION=… [FORCE="reason"] [STACK=…]
 	@$(ON_STORE) python -m training promote "$(VERSION)" $(if $(FORCE),--force "$(FORCE)")
 
 .PHONY: rollback
-rollback: setup  ## go back to the model before, or to VERSION=…: [REASON="…"] [STACK=…]
+rollback: setup  ## go back to the previous live model, or to VERSION=…: [REASON="…"] [STACK=…]
 	@$(ON_STORE) python -m training rollback $(VERSION) $(if $(REASON),--reason "$(REASON)")
 
 .PHONY: verify
@@ -86,19 +86,19 @@ test-docker: setup build-all  ## run the tests that need a Docker engine
 	@pytest -m docker
 
 .PHONY: bench
-bench: setup build  ## cold start, latency, throughput, size of serving: some three minutes, and nothing else at work
+bench: setup build  ## measure serving: cold start, latency, throughput, size; about three minutes on an idle machine
 	@python -m benchmarks.serving
 
 .PHONY: bench-page
-bench-page: setup  ## how long the page takes from the lifted pen to the answer; needs Chromium
+bench-page: setup  ## measure the page, from lifting the pen to the answer; needs Chromium
 	@python -m benchmarks.page
 
 .PHONY: bench-robustness
-bench-robustness: setup  ## how well the last trained model reads digits as they are in the field
+bench-robustness: setup  ## measure how well the last trained model reads distorted digits
 	@python -m benchmarks.robustness
 
 .PHONY: bench-training
-bench-training: setup  ## how fast each recipe is, and how good its models are: about an hour
+bench-training: setup  ## measure how fast each recipe is and how good its models are; about an hour
 	@python -m benchmarks.training
 
 .PHONY: check
@@ -106,7 +106,7 @@ check: setup  ## lint, format, types, javascript, template, shell, spelling, lin
 	@.ci/check
 
 .PHONY: format
-format: setup  ## mend what the linter can mend
+format: setup  ## format the code, and fix what the linter can fix
 	@ruff check --fix .
 	@ruff format .
 
@@ -114,17 +114,17 @@ COMPILE := uv pip compile --quiet --universal --generate-hashes --python-version
 	--no-emit-index-url --custom-compile-command 'make lock'
 
 .PHONY: lock
-lock: setup  ## write the hashed locks anew from pyproject.toml
+lock: setup  ## rewrite the hashed locks from pyproject.toml
 	@$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --group train -c requirements/dev.txt -o requirements/train.txt
 	@$(COMPILE) pyproject.toml -c requirements/dev.txt -o layers/runtime/requirements.txt
 	@echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 
 .PHONY: build
-build: setup $(BUILT)  ## build everything for Lambda but the retrain function's image, if anything changed
+build: setup $(BUILT)  ## build everything for Lambda except the retrain function's image, if anything changed
 
 .PHONY: build-all
-build-all: setup $(BUILT_ALL)  ## build the retrain function's image too, if anything changed; needs Docker
+build-all: setup $(BUILT_ALL)  ## build everything including the retrain function's image, if anything changed; needs Docker
 
 $(BUILT): .aws-sam/sources | setup
 	@sam build --exclude RetrainFunction
@@ -133,12 +133,12 @@ $(BUILT_ALL): .aws-sam/sources .aws-sam/image-sources | setup
 	@sam build
 	@$(IMAGE_ID) > $@
 
-# Written only where the contents are others than last time: what depends on it need not be made otherwise.
+# Rewritten only if the contents changed since last time; otherwise nothing that depends on it is rebuilt.
 .aws-sam/sources: _always
 	@mkdir -p $(@D)
 	@$(call CHECKSUMS,$(SOURCES)) | cmp -s - $@ || $(call CHECKSUMS,$(SOURCES)) > $@
 
-# The engine may have lost the image since, or have another checkout's under its name.
+# The engine may have lost the image since, or hold another checkout's under the same name.
 .aws-sam/image-sources: _always
 	@mkdir -p $(@D)
 	@$(IMAGE_ID) 2>/dev/null | cmp -s - $(BUILT_ALL) || rm -f $@
@@ -150,22 +150,22 @@ _always:
 .DELETE_ON_ERROR:
 
 .PHONY: local-invoke
-local-invoke: setup build-all  ## invoke the event's function in Lambda's container: EVENT=events/….json
+local-invoke: setup build-all  ## invoke the function of an event in Lambda's container; needs Docker: EVENT=events/….json
 	@python -m local invoke --event "$(EVENT)"
 
 .PHONY: start-api
-start-api: setup build  ## serve the built function in Lambda's container, as sam local start-api does
+start-api: setup build  ## serve the built function in Lambda's container (sam local start-api); needs Docker
 	@python -m local start-api --api-port $(API_PORT)
 
 .PHONY: openapi
-openapi: setup  ## write docs/openapi.json anew
+openapi: setup  ## rewrite docs/openapi.json
 	@python -m local openapi > docs/openapi.json
 
 .PHONY: deploy
-deploy: setup build-all  ## build, deploy, train and publish the first model: [STACK=…] [PARAMETERS="Name=value …"]
+deploy: setup build-all  ## build, deploy, train and publish the first model; needs Docker: [STACK=…] [PARAMETERS="Name=value …"]
 	@sam deploy --stack-name "$(or $(STACK),lambda-digits)" $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
 	@python -m local finish-deploy "$(or $(STACK),lambda-digits)"
 
 .PHONY: clean
-clean:  ## remove everything that was made here
+clean:  ## delete .venv, builds, models and caches
 	@rm -rf .venv .aws-sam artifacts .mypy_cache .pytest_cache .ruff_cache

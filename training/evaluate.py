@@ -1,4 +1,4 @@
-"""How good a model is: figures from probabilities and labels alone."""
+"""How good a model is: metrics computed from probabilities and labels alone."""
 
 from __future__ import annotations
 
@@ -43,12 +43,12 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
 
 
 def acceptance_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> float | None:
-    """Return the lowest confidence from which on answers are 99.9 % right; None where there is none."""
+    """Return the lowest confidence at or above which 99.9 % of answers are right; None if there is none."""
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
     right = (probabilities.argmax(axis=1) == labels)[order]
     good = np.flatnonzero(np.cumsum(right) >= TARGET_ACCURACY * np.arange(1, len(right) + 1))
-    # A threshold takes all answers of its confidence, so it may only fall where the confidence changes.
+    # A threshold accepts all answers of equal confidence, so it can only lie where the confidence changes.
     sorted_confidence = confidence[order]
     last_of_kind = np.flatnonzero(np.append(sorted_confidence[1:] != sorted_confidence[:-1], True))
     usable = np.intersect1d(good, last_of_kind)
@@ -56,7 +56,7 @@ def acceptance_threshold(probabilities: NDArray[np.float32], labels: NDArray[np.
 
 
 def negative_log_likelihood(probabilities: NDArray[np.floating], labels: NDArray[np.uint8]) -> float:
-    """Return the mean of what the right answers' probabilities cost, in nats; each counts as 1e-12 at least."""
+    """Return the mean negative log-likelihood of the labels, in nats; probabilities are clipped at 1e-12."""
     of_label = probabilities[np.arange(len(labels)), labels].astype(np.float64)
     return float(-np.log(np.maximum(of_label, 1e-12)).mean())
 
@@ -68,7 +68,7 @@ def calibration_error(probabilities: NDArray[np.float32], labels: NDArray[np.uin
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The answers of about the same confidence: their mean confidence, accuracy, and share of all answers."""
+    """Answers of similar confidence: their mean confidence, their accuracy, and their share of all answers."""
 
     confidence: float
     accuracy: float
@@ -76,7 +76,7 @@ class ReliabilityBin:
 
 
 def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> list[ReliabilityBin]:
-    """Return the bins that have answers, least confidence first."""
+    """Return the bins that are not empty, lowest confidence first."""
     confidence, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     return [
@@ -87,10 +87,10 @@ def reliability(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -
 
 
 def fit_temperature(probabilities: Sequence[NDArray[np.float32]], labels: Sequence[NDArray[np.uint8]]) -> float:
-    """Return what logits should be divided by, so that confidence is the share of right answers (Guo et al., 2017).
+    """Return the temperature to divide logits by, so that confidence matches accuracy (Guo et al., 2017).
 
     Args:
-        probabilities: of several sets of digits, which count the same, whatever their sizes.
+        probabilities: of several sets of digits; each set has the same weight.
         labels: of the same digits.
     """
     logits = [np.log(np.maximum(each.astype(np.float64), 1e-30)) for each in probabilities]

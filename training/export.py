@@ -1,4 +1,4 @@
-"""From the trained network to the file that is served, and the proof that they agree."""
+"""From the trained network to the file that is served, and the check that they agree."""
 
 from __future__ import annotations
 
@@ -26,21 +26,21 @@ from training.fit import probabilities
 from training.quiet import quiet_libraries
 from training.recipes import LOGITS
 
-PARITY_TOLERANCE = GOLDEN_TOLERANCE  # or the golden answers would not hold elsewhere
-_EXAMPLES = 200  # by which the ranges of int8 activations are set
+PARITY_TOLERANCE = GOLDEN_TOLERANCE  # with a larger one, golden answers might fail elsewhere
+_EXAMPLES = 200  # to calibrate the ranges of int8 activations
 
 
 def divide_logits(network: keras.Model, temperature: float) -> None:
-    """Fold a temperature into the layer that makes the logits: no operation is added."""
+    """Fold a temperature into the layer that computes the logits, so that no operation is added."""
     layer = network.get_layer(LOGITS)
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
 
 
 def to_litert(network: keras.Model, **options: Any) -> bytes:
-    """Return the network as a LiteRT file; names and a free batch size are kept.
+    """Return the network as a LiteRT file with the same names and a free batch size.
 
     Args:
-        options: of the converter; without any, weights and arithmetic are float32.
+        options: for the converter; by default weights and arithmetic are float32.
     """
     with tempfile.TemporaryDirectory() as folder, quiet_libraries():
         path = Path(folder) / "model.tflite"
@@ -50,11 +50,11 @@ def to_litert(network: keras.Model, **options: Any) -> bytes:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A way to export, and what it costs and keeps.
+    """A way to export: what it costs, and how closely it matches Keras.
 
     Attributes:
         largest_difference: between its probabilities and Keras's, over the holdout.
-        different_digits: how many of the holdout it reads differently.
+        different_digits: how many holdout digits it reads differently.
         single_seconds: median time for one image; batch_seconds, per image in batches of 256.
     """
 
@@ -70,15 +70,15 @@ class Candidate:
 
     @property
     def keeps_parity(self) -> bool:
-        """Whether it answers as Keras does, as what is served must."""
+        """Whether it answers as Keras does, which is required of what is served."""
         return not self.different_digits and self.largest_difference <= PARITY_TOLERANCE
 
 
 def compare(network: keras.Model, shipped: bytes, holdout: Part) -> list[Candidate]:
-    """Return what the shipped file and its quantised alternatives cost and keep, measured on the holdout.
+    """Compare the shipped file with quantised alternatives on the holdout.
 
-    float32 ships. int8 weights make the file a quarter of the size and batches some three times as fast,
-    but move probabilities by some hundredths, differently on different processors: neither parity with
+    float32 ships. With int8 weights the file is a quarter of the size and batches are about three times as fast.
+    But probabilities move by a few hundredths, and differently on different processors: neither parity with
     Keras nor the golden answers would hold. float16 weights are half the size and no faster.
     """
     int8 = [tf.lite.Optimize.DEFAULT]
@@ -97,7 +97,7 @@ def compare(network: keras.Model, shipped: bytes, holdout: Part) -> list[Candida
 
 
 class _FromLogits(Classifier):
-    """A model without its softmax, which stays in float: in int8 it would know steps of 1/256 only."""
+    """A model without its softmax, which stays in float: in int8 its probabilities would be multiples of 1/256."""
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         answers: NDArray[np.float32] = softmax(super().predict(images), axis=1)
@@ -134,7 +134,7 @@ def _seconds(classifier: Classifier, images: NDArray[np.uint8], times: int) -> f
 
 
 def check_parity(network: keras.Model, classifier: Classifier, images: NDArray[np.uint8]) -> float:
-    """Compare both on some digits and return the largest difference between two probabilities.
+    """Compare both models on some digits and return the largest difference in a probability.
 
     Raises:
         ParityError: a digit is read differently, or a probability differs by more than 1e-3.

@@ -1,4 +1,4 @@
-"""Labelled pictures beyond MNIST, brought into the form that MNIST has and kept apart from what judges a model."""
+"""Labelled pictures beyond MNIST, brought into MNIST's form; digits that models are judged by are left out."""
 
 from __future__ import annotations
 
@@ -22,37 +22,37 @@ from training.dataset import Dataset, Part, read_arrays
 
 _NAMES = (("images", "labels"), ("x_train", "y_train"), ("x", "y"))
 _LABELLED_NAME = re.compile(r"([0-9])([_-].*)?")
-# Cosine similarity: the most that two different digits of MNIST were seen to have is 0.982, the least of a
-# moved copy 0.993.
+# Cosine similarity. Different digits of MNIST were measured at 0.982 or less, moved copies of one digit at 0.993
+# or more.
 _SAME = 0.985
 
 type Pixels = NDArray[np.uint8]
-# What it is called, its label, and how its pixels are had.
+# Its name, its label, and a function that returns its pixels.
 type Example = tuple[str, int, Callable[[], Pixels]]
 
 
 def add_extra(dataset: Dataset, path: Path, say: Callable[[str], None]) -> Dataset:
     """Return the data set with more training digits.
 
-    A picture that cannot be read, or shows no single digit, is named and left out. One that is a digit of
-    the data set is left out too: any that has the same digest in canonical form, and of the holdout and the
-    test digits also copies that were moved, framed, slightly enlarged or compressed, by their similarity.
+    A picture that cannot be read, or does not show exactly one digit, is reported and left out. So is one that
+    is already in the data set, by its digest in canonical form. Copies of holdout and test digits that were
+    moved, framed, slightly enlarged or compressed are left out as well, by their similarity.
 
     Args:
         path: a folder of pictures named by label, `7/anything.png` or `7_anything.png`; or an npz file
             of `images`, uint8 (n, height, width), and `labels`, 0 to 9 (also as `x_train`, `y_train`).
 
     Raises:
-        NothingNewError: no picture can be taken.
-        DataError: nothing is there, or a label is missing or contradicts another.
+        NothingNewError: no picture could be added.
+        DataError: the path cannot be read, or a label is missing or contradicts another.
     """
     return _merged(dataset, path.resolve().name, _pictures(path) if path.is_dir() else _archive(path), say)
 
 
 def add_stored_extra(dataset: Dataset, bucket: Bucket, say: Callable[[str], None]) -> Dataset:
-    """Return the data set with the pictures that lie in the bucket under `datasets/extra/<digit>/`.
+    """Return the data set with the pictures in the bucket under `datasets/extra/<digit>/`.
 
-    As `add_extra`, but where they add nothing the data set stays as it is.
+    Works like `add_extra`, but if they add nothing, the data set is returned unchanged.
 
     Raises:
         DataError: one picture has two labels.
@@ -79,7 +79,7 @@ def _merged(dataset: Dataset, source: str, examples: Iterable[Example], say: Cal
         digest = _digest(pixels)
         _, first_label, first_name = taken.get(digest, (pixels, label, name))
         if first_label != label:
-            raise DataError(f"{name} shows what {first_name} shows, and only one of them can be named rightly")
+            raise DataError(f"{name} and {first_name} show the same picture but have different labels")
         if digest in taken or known.has(pixels):
             duplicates += 1
         else:
@@ -99,7 +99,7 @@ def _merged(dataset: Dataset, source: str, examples: Iterable[Example], say: Cal
 
 
 class _Known:
-    """The digits of a data set, and what is so like those that judge a model that it must be one of them."""
+    """The digits of a data set, and anything so similar to a holdout or test digit that it must be a copy."""
 
     def __init__(self, dataset: Dataset) -> None:
         self._digests = {_digest(image) for part in _parts(dataset) for image in part.images}
@@ -132,7 +132,7 @@ def _pictures(folder: Path) -> Iterator[Example]:
 
 
 def _label(name: Path) -> int:
-    """Return what a picture's folder or name says; `name` is relative to the folder of all pictures."""
+    """Return the label in a picture's folder or name; `name` is relative to the folder of all pictures."""
     if re.fullmatch("[0-9]", name.parent.name):
         return int(name.parent.name)
     labelled = _LABELLED_NAME.fullmatch(name.stem)
@@ -153,7 +153,7 @@ def _stored(bucket: Bucket, say: Callable[[str], None]) -> Iterator[Example]:
         digit = extra_digit(key)
         if digit is not None and PurePosixPath(key).suffix.lower() in SUFFIXES:
             yield key, digit, partial(_read_stored, bucket, key)
-        elif not key.endswith("/"):  # which a console leaves behind for a folder
+        elif not key.endswith("/"):  # S3's console leaves such a key for a folder
             say(f"extra: {key} is left out: it is not named like {EXTRA}7/anything.png")
 
 

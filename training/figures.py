@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _BLUE, _ORANGE, _GREY = "#2563a8", "#c2571a", "#8a8a8a"
 _WORST = 30
 _COLUMNS = 10
-_NO_ERRORS = 0.01  # per cent, where a logarithmic axis shows none
+_NO_ERRORS = 0.01  # per cent; stands for zero on a logarithmic axis
 
 
 def training_curves(epochs: Sequence[Epoch]) -> bytes:
@@ -44,7 +44,7 @@ def training_curves(epochs: Sequence[Epoch]) -> bytes:
 
 
 def confusion_matrix(confusion: NDArray[np.int64]) -> bytes:
-    """Draw how often each digit, (10, 10) true by predicted, was read as each."""
+    """Draw the confusion matrix: int64 (10, 10), true by predicted digit."""
     figure, (axes,) = _figure(5.6, 5.2)
     mistakes = confusion - np.diag(np.diag(confusion))
     axes.imshow(mistakes, cmap="Oranges", vmin=0, vmax=max(1, int(mistakes.max())) * 1.6)  # figures stay legible
@@ -60,7 +60,7 @@ def confusion_matrix(confusion: NDArray[np.int64]) -> bytes:
 
 
 def reliability_diagram(answers: dict[str, tuple[NDArray[np.float32], NDArray[np.uint8]]]) -> bytes:
-    """Draw accuracy against confidence for some sets of (probabilities, labels), by their names."""
+    """Draw accuracy against confidence for named sets of (probabilities, labels)."""
     figure, (left, right) = _figure(9.6, 4.2, columns=2)
     left.plot([0, 1], [0, 1], color=_GREY, linewidth=1)
     bars = np.arange(15) / 15
@@ -90,7 +90,7 @@ def class_accuracy(shares: Sequence[float]) -> bytes:
 
 
 def robustness_chart(holdout: Robustness, test: Robustness) -> bytes:
-    """Draw the accuracy of every row on digits of the holdout and of the test digits."""
+    """Draw the accuracy of every row, on holdout digits and on test digits."""
     figure, (axes,) = _figure(8, 5.6)
     places = np.arange(len(holdout.rows))
     for table, colour, offset, name in ((holdout, _BLUE, -0.2, "holdout"), (test, _ORANGE, 0.2, "test digits")):
@@ -107,7 +107,7 @@ def robustness_chart(holdout: Robustness, test: Robustness) -> bytes:
 
 
 def worst_mistakes(part: Part, probabilities: NDArray[np.float32]) -> bytes:
-    """Draw the digits that were read wrongly with the most confidence."""
+    """Draw the most confident mistakes."""
     predicted, confidence = probabilities.argmax(axis=1), probabilities.max(axis=1)
     wrong = np.flatnonzero(predicted != part.labels)
     worst = wrong[np.argsort(-confidence[wrong], kind="stable")][:_WORST]
@@ -132,7 +132,7 @@ def _figure(width: float, height: float, rows: int = 1, columns: int = 1) -> tup
 
 
 def _log_percent(axes: Axes) -> None:
-    """Make the upright axis logarithmic, with numbers on it however short it is."""
+    """Make the vertical axis logarithmic, with labels even if its range is short."""
     axes.set_yscale("log")
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axes.yaxis.set_major_formatter("{x:g}")

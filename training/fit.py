@@ -24,14 +24,14 @@ _EVALUATION_BATCH = 1_000
 
 
 class StopRequest:
-    """Tells a training run to end: when its time is over, or when somebody asked for it.
+    """Stops training when its time is up, or when somebody asks for it.
 
     Attributes:
-        reason: what ends training; None while it should go on.
+        reason: what stops training; None while it should go on.
     """
 
     def __init__(self, limit_seconds: float | None = None) -> None:
-        """Take the longest time that training may last, from `begin` on."""
+        """Set the longest time that training may take, counted from `begin`."""
         self.reason: str | None = None
         self._limit_seconds = limit_seconds
         self._phase = "before"
@@ -39,16 +39,16 @@ class StopRequest:
         self._signalled = False
 
     def begin(self) -> None:
-        """Say that training begins, and with it the time."""
+        """Mark the start of training, from which its time counts."""
         self._phase = "training"
         self._started = time.monotonic()
 
     def end(self) -> None:
-        """Say that training is over."""
+        """Mark the end of training."""
         self._phase = "after"
 
     def elapsed_share(self) -> float:
-        """Return how much of the time is over, 1 and more where training must end; 0 without a limit."""
+        """Return the fraction of the time limit used: 1 or more if training must stop, 0 without a limit."""
         elapsed = (time.monotonic() - self._started) / self._limit_seconds if self._limit_seconds else 0.0
         if elapsed >= 1 and self.reason is None:
             self.reason = f"the time limit of {self._limit_seconds:g} seconds"
@@ -56,7 +56,7 @@ class StopRequest:
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
-        """Let the first SIGINT or SIGTERM end training alone; before training, or the second time, everything."""
+        """Let a first SIGINT or SIGTERM stop only training; a second, or one before training, ends the process."""
 
         def ask(number: int, _: FrameType | None) -> None:
             if self._signalled or self._phase == "before":
@@ -65,8 +65,8 @@ class StopRequest:
             name = signal.Signals(number).name
             self.reason = self.reason or name
             what = "training ends with the best weights so far" if self._phase == "training" else "nearly done"
-            # Not print: a signal may come while something is being printed.
-            os.write(2, f"\n{name}: {what}; once more to leave nothing\n".encode())
+            # Not print: the signal may arrive in the middle of one.
+            os.write(2, f"\n{name}: {what}; send it again to leave nothing\n".encode())
 
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
@@ -78,10 +78,10 @@ class StopRequest:
 
 @dataclass(frozen=True)
 class Epoch:
-    """What was seen at the end of an epoch; the last one may have been cut short.
+    """What was measured at the end of an epoch; the last epoch may have been cut short.
 
     Attributes:
-        loss: mean over the epoch's steps, of digits as they were augmented.
+        loss: mean over the epoch's steps, on augmented digits.
         seconds: since training began, this epoch's evaluation on the holdout included.
     """
 
@@ -93,12 +93,12 @@ class Epoch:
 
 @dataclass(frozen=True)
 class Fitted:
-    """A trained network, and how it came to be.
+    """A trained network, and how it was trained.
 
     Attributes:
-        epochs: as far as training came.
-        chosen_epoch: the epoch whose weights these are, from 1.
-        stopped_by: what ended training early.
+        epochs: the epochs completed; the last one may have been cut short.
+        chosen_epoch: the epoch whose weights were kept, from 1.
+        stopped_by: what stopped training early; None if nothing did.
     """
 
     network: keras.Model
@@ -117,7 +117,7 @@ class Progress:
         loss: mean over the epoch's steps so far.
         holdout_accuracy: when it was last measured, at the end of an epoch; None before that.
         epoch_ended: whether it has just been measured.
-        seconds_left: as the steps so far went.
+        seconds_left: estimated from the steps so far.
     """
 
     epoch: int
@@ -142,12 +142,12 @@ def fit(
 ) -> Fitted:
     """Train a network from scratch; a run that is stopped keeps the weights that did best on the holdout.
 
-    One seed gives the same weights, bit for bit, on the same machine; a time limit that is reached, or
-    another number of threads, does not.
+    On the same machine one seed gives the same weights, bit for bit, unless a time limit is reached or the
+    number of threads changes.
 
     Args:
-        progress: is told about every step.
-        callbacks: what else should see every step.
+        progress: called after every step.
+        callbacks: further callbacks for Keras.
     """
     keras.utils.set_random_seed(seed)
     stop.begin()
@@ -156,7 +156,7 @@ def fit(
         optimizer=recipe.optimizer(),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
         metrics=["accuracy"],
-        jit_compile=False,  # XLA was not faster on any CPU that was tried
+        jit_compile=False,  # XLA was no faster on any CPU tried
     )
     course = _Course(recipe, holdout, stop, progress)
     network.fit(
@@ -194,7 +194,7 @@ class _Course(keras.callbacks.Callback):
         self.model.optimizer.learning_rate = self._recipe.learning_rate(self._share(batch))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
-        """Tell how far training is, and end it where it should."""
+        """Report progress, and stop training if requested."""
         self._tell(len(self.epochs) + 1, batch + 1, (logs or {})["loss"], self._share(batch + 1))
         self._steps_done = batch + 1
         self.model.stop_training = self._stop.reason is not None
@@ -211,7 +211,7 @@ class _Course(keras.callbacks.Callback):
         self.model.stop_training = self._stop.reason is not None
 
     def on_train_end(self, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
-        """Go back to the best weights where training could not end as it was meant to."""
+        """Restore the best weights if training was stopped early."""
         if len(self.epochs) == self.params["epochs"] and self._steps_done == self.params["steps"]:
             self.chosen_epoch = len(self.epochs)
             return
@@ -234,13 +234,13 @@ class _Course(keras.callbacks.Callback):
         )
 
     def _share(self, steps: int) -> float:
-        """Return how much of the training is done; where time is short, of the time that there is."""
+        """Return the fraction of training that is done, or of the time limit used if that is larger."""
         done = (len(self.epochs) + steps / self.params["steps"]) / self.params["epochs"]
         return min(1.0, max(done, self._stop.elapsed_share()))
 
 
 def _batches(recipe: Recipe, training: Part, seed: int) -> tf.data.Dataset:
-    """Return batches without end: uint8 (batch, 28, 28) and targets, float32 (batch, 10)."""
+    """Return endless batches: uint8 (batch, 28, 28) and targets, float32 (batch, 10)."""
     images, targets = tf.constant(training.images), tf.one_hot(training.labels, len(CLASSES))
 
     def batch(number: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

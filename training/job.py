@@ -25,7 +25,7 @@ from training.recipes import Recipe
 from training.robustness import DistortedDigits, distorted_digits
 
 KERAS_FILE = "model.keras"
-WORTH_KEEPING = 0.5  # of the holdout, read rightly, where training was ended early
+WORTH_KEEPING = 0.5  # the least holdout accuracy of a run that was stopped early
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def make(
     """Train, calibrate and export.
 
     Args:
-        distorted: some digits of the holdout: they count as much as clean ones when confidence is fitted.
+        distorted: some holdout digits, distorted; they have the same weight as the clean ones in calibration.
     """
     started = time.monotonic()
     fitted = fit(recipe, dataset.training, dataset.holdout, seed, stop=stop, progress=progress, callbacks=callbacks)
@@ -77,12 +77,12 @@ def run(
     stop: StopRequest | None = None,
     progress: Callable[[Progress], None] = lambda _: None,
 ) -> Path:
-    """Train, export, prove, describe and report on one version; nothing is left behind where that fails.
+    """Train, export, check, describe and report on one version; a failure leaves nothing behind.
 
     Args:
-        output: the version's folder is made in here, named like the version.
-        say: takes one line of what is going on.
-        stop: may end training early; all the rest is done then as well.
+        output: the version's folder is created in here, named after the version.
+        say: called with each line of output.
+        stop: may stop training early; the rest of the job is still done.
 
     Returns:
         The version's folder: model.tflite, model.keras, report/, manifest.json.
@@ -90,7 +90,7 @@ def run(
     Raises:
         ConfigurationError: nothing can be written there.
         ParityError: the exported model disagrees with the trained one.
-        OperationError: training was ended before it had learned anything.
+        OperationError: training was stopped before it had learned anything.
     """
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -111,8 +111,7 @@ def _check_trained(fitted: Fitted) -> None:
     accuracy = fitted.epochs[fitted.chosen_epoch - 1].holdout_accuracy
     if fitted.stopped_by and accuracy < WORTH_KEEPING:
         raise OperationError(
-            f"{fitted.stopped_by} ended training when {accuracy:.0%} of the holdout were read rightly: "
-            "that is not worth keeping"
+            f"{fitted.stopped_by} stopped training at {accuracy:.0%} holdout accuracy: that is not worth keeping"
         )
 
 

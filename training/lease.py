@@ -1,6 +1,6 @@
-"""A lease in the bucket: of two retrainings at the same time, the second notices and leaves.
+"""A lease in the bucket: if two retrainings run at the same time, the second notices and stops.
 
-It saves work and nothing else: versions are immutable and promotions conditional, whatever happens to it.
+It only saves work. Even without it nothing can be overwritten: versions are immutable and promotions conditional.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from digits.registry.bucket import Bucket
 from digits.registry.layout import LEASE_KEY
 from digits.registry.store import StoredObject
 
-# How long a lease lasts unless it is renewed, and so how long a killed run keeps others out at most.
+# How long a lease lasts unless it is renewed. A killed run keeps others out for no longer than this.
 TERM = timedelta(minutes=15)
-# Longer than any term: a lease that runs out later was written by a clock that is wrong.
+# Longer than any term: a lease that expires later than this was written with a wrong clock.
 LONGEST = timedelta(minutes=20)
-_RENEWALS_A_TERM = 5  # so that a store that is away for a while does not end it
+_RENEWALS_A_TERM = 5  # so that it survives a short outage of the store
 
 logger = logging.getLogger(__name__)
 
@@ -41,23 +41,23 @@ class Lease(BaseModel):
     expires_at: AwareDatetime
 
     def stops(self, holder: str, now: datetime) -> bool:
-        """Whether it keeps somebody else out; a retried invocation has the name of the first."""
+        """Whether it keeps this holder out; a retried invocation has the same name as the first try."""
         return self.holder != holder and now < self.expires_at < now + LONGEST
 
 
 def new_holder() -> str:
-    """Return a name for this run that no other has: host, process, and something random."""
+    """Return a unique name for this run: host, process and a random part."""
     return f"{socket.gethostname()}/{os.getpid()}/{secrets.token_hex(4)}"
 
 
 @contextmanager
 def held(bucket: Bucket, holder: str, duration: timedelta | None = None) -> Iterator[None]:
-    """Hold the lease, and give it back in the end.
+    """Hold the lease, and release it at the end.
 
     Args:
         holder: name of this run.
-        duration: after which it ends by itself, where this process should be killed; at most `TERM`. Without
-            one the run takes as long as it takes: the lease lasts for a term, and is renewed.
+        duration: how long the lease lasts if this process is killed; at most `TERM`. If not given, it lasts for
+            `TERM` and is renewed until the run ends.
 
     Raises:
         LeaseTakenError: another run holds it.
@@ -87,7 +87,7 @@ class _Holding:
         self._done.set()
         if self._renewing.ident is not None:
             self._renewing.join()
-        # Where it ran out, somebody else may have taken it; where the store is away, it ends by itself.
+        # If it expired, somebody else may hold it by now. If the store is down, it expires on its own.
         with suppress(ConflictError, StoreError):
             self._write(timedelta(0))
 
@@ -96,7 +96,7 @@ class _Holding:
             try:
                 self._write(self._term)
             except ConflictError:
-                logger.warning("the lease ran out, and somebody else took it: this run goes on without it")
+                logger.warning("the lease expired and somebody else took it: this run goes on without it")
                 return
             except DigitsError as error:
                 logger.warning("the lease is not renewed yet: %s", error)
@@ -120,7 +120,7 @@ def _take(bucket: Bucket, lease: Lease) -> str:
 
 
 def _replace(bucket: Bucket, lease: Lease, etag: str | None) -> str:
-    """Write a lease over the state that `etag` names, or over nothing, and return the tag of its own state."""
+    """Write a lease over the state that `etag` names, or as a new object if it is None, and return its ETag."""
     document = lease.model_dump_json().encode()
     try:
         return bucket.create(LEASE_KEY, document) if etag is None else bucket.replace(LEASE_KEY, document, etag)
@@ -129,7 +129,7 @@ def _replace(bucket: Bucket, lease: Lease, etag: str | None) -> str:
         before = _read(stored.data) if stored else None
         if stored is None or before is None or before.holder != lease.holder:
             raise
-        # The write before this one was done after all, when the store could not say so.
+        # The previous write succeeded after all, but the store could not say so.
         return bucket.replace(LEASE_KEY, document, stored.etag)
 
 
@@ -141,7 +141,7 @@ def _stored(bucket: Bucket) -> StoredObject | None:
 
 
 def _read(data: bytes) -> Lease | None:
-    """Return the lease; None where it cannot be read, so that it keeps nobody out for good."""
+    """Return the lease; None if it cannot be read, so that a broken one keeps nobody out forever."""
     try:
         return Lease.model_validate_json(data)
     except ValidationError:

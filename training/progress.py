@@ -1,4 +1,4 @@
-"""Progress on a terminal as one line that changes, elsewhere as plain lines."""
+"""Training progress: on a terminal one line that is updated, elsewhere plain lines."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _PLAIN_SECONDS = 30.0
 
 
 class ProgressLine:
-    """Prints how far training has come: every tenth of a second, or every epoch and half minute."""
+    """Prints progress after every epoch, and between: every tenth of a second on a terminal, else every half minute."""
 
     def __init__(self, out: TextIO) -> None:
         """Bind a stream."""
@@ -21,7 +21,7 @@ class ProgressLine:
         self._printed = time.monotonic()
 
     def __call__(self, progress: Progress) -> None:
-        """Print a line where it is time for one."""
+        """Print a line if one is due."""
         now = time.monotonic()
         pause = _TERMINAL_SECONDS if self._terminal else _PLAIN_SECONDS
         if progress.epoch_ended or now - self._printed >= pause:

@@ -1,9 +1,9 @@
-"""Promotion: a challenger goes live only where it has shown that it is not worse than what is live.
+"""Promotion: a challenger goes live only if it has shown that it is no worse than the live version.
 
 Both are scored on the same digits in the same run: the frozen holdout, and the robustness table made from it.
-That a difference is not significant would prove nothing, so what is tested is non-inferiority: with 95 %
-confidence the challenger's accuracy is not below the live version's by more than a margin. The test digits are
-reported and never decided on.
+A difference that is not significant would prove nothing, so the test is one of non-inferiority: with 95 %
+confidence the challenger's accuracy is below the live version's by no more than a margin. Accuracy on the test
+digits is reported, but plays no part in the decision.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from training.evaluate import calibration_error
 from training.robustness import DistortedDigits
 
 CONFIDENCE = 0.95  # one-sided
-LOWEST_ACCURACY = 0.95  # of the holdout, also where nothing is live
+LOWEST_ACCURACY = 0.95  # on the holdout, even if nothing is live
 LARGEST_BYTES = 2_000_000
 MOST_MULTIPLY_ADDS = 20_000_000
 MOST_EXCUSED = 0.2
@@ -38,12 +38,12 @@ MOST_EXCUSED = 0.2
 
 @dataclass(frozen=True)
 class Margins:
-    """What a challenger may lose, in shares of the digits.
+    """How much accuracy a challenger may lose, as a share of the digits.
 
-    Of a class or row it may lose, besides, a fifth of the live model's errors there.
+    In each class and row it may lose a further fifth of the live model's error rate there.
 
     Attributes:
-        calibration_error, distorted_calibration_error: what it may have, whatever the live one has.
+        calibration_error, distorted_calibration_error: the most that it may have; the live model's does not matter.
     """
 
     accuracy: float
@@ -54,7 +54,7 @@ class Margins:
 
 
 MARGINS = Margins(0.003, 0.01, 0.02, 0.01, 0.025)
-# A few hundred digits cannot tell that little: one of a class's 50 is 2 points.
+# A few hundred digits cannot show differences that small: one digit of a class's 50 is 2 points.
 SMALL_MARGINS = Margins(0.02, 0.06, 0.04, 0.03, 0.05)
 SMALL_HOLDOUT = 2_000
 
@@ -118,8 +118,8 @@ def decide(
     """Return whether the challenger should go live instead of the live model, and why.
 
     Args:
-        unknown: whether something is live that this release cannot read, and therefore not compare with.
-        force: an operator's reason to promote where the checks refuse.
+        unknown: whether the live version is one that this release cannot read, and so cannot compare with.
+        force: an operator's reason to promote even if checks fail.
     """
     margins = SMALL_MARGINS if len(holdout) < SMALL_HOLDOUT else MARGINS
     new = _Answers(challenger, holdout, distorted)
@@ -160,13 +160,13 @@ def decide(
 
 
 def non_inferiority_bound(gained: int, lost: int, count: int) -> float:
-    """Return the least that the new accuracy minus the old one can be, with 95 % confidence.
+    """Return the lower 95 % confidence bound of the new accuracy minus the old one.
 
     The score interval for a difference of paired proportions (Tango, 1998), one-sided.
 
     Args:
-        gained: digits that only the new model reads rightly; lost, that only the old one does.
-        count: all digits that both have read.
+        gained: how many digits only the new model reads correctly; lost, how many only the old one does.
+        count: how many digits both have read.
     """
     quantile = norm.ppf(CONFIDENCE)
 
@@ -188,13 +188,13 @@ def multiply_adds(model: bytes) -> int:
     for operation in interpreter._get_ops_details():
         if operation["op_name"] in ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED"):
             weights, output = shapes[operation["inputs"][1]], shapes[operation["outputs"][0]]
-            # Every weight is used once at each place of the output.
+            # Every weight is used once at each position of the output.
             total += math.prod(weights) * math.prod(output[1:-1])
     return int(total)
 
 
 def describe(version: str, decision: Decision) -> Iterator[str]:
-    """Return the decision in lines for a person, with the figures of the checks that were not passed."""
+    """Return the decision as lines to print, with the figures of the failed checks."""
     if decision.live == version and not decision.checks:
         yield f"{version} is live already"
         return
@@ -214,7 +214,7 @@ def describe(version: str, decision: Decision) -> Iterator[str]:
 
 
 class _Answers:
-    """What a model answers to the holdout and to the distorted digits."""
+    """A model's answers on the holdout and on the distorted digits."""
 
     def __init__(self, model: LoadedModel, holdout: Part, distorted: DistortedDigits) -> None:
         self.model = model
@@ -262,7 +262,7 @@ def _loss(name: str, old: NDArray[np.bool_], new: NDArray[np.bool_], margin: flo
 
 
 def _load_live(registry: Registry, version: str | None) -> LoadedModel | None:
-    """Return the live model, or None where there is none, or none that this release can read."""
+    """Return the live model, or None if there is none or this release cannot read it."""
     if version is None:
         return None
     try:

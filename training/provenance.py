@@ -21,7 +21,7 @@ _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy"
 
 
 def made_from(manifest: Manifest, recipe: Recipe, dataset: Dataset, seed: int) -> bool:
-    """Tell whether a version was made by this code from this recipe, these digits and this seed."""
+    """Return whether a version was made by this code from this recipe, these digits and this seed."""
     hyperparameters = json.loads(json.dumps(recipe.hyperparameters(len(dataset.training))))
     return (
         manifest.code_sha256 == code_sha256()
@@ -33,17 +33,17 @@ def made_from(manifest: Manifest, recipe: Recipe, dataset: Dataset, seed: int) -
 
 
 def code_sha256() -> str:
-    """Return the digest of the code that decides what a training run makes of its data."""
+    """Return the digest of the code that determines what a training run makes of its data."""
     return sources_sha256(Path(__file__).parent, *_folders(pictures, model))
 
 
 def canonical_form_sha256(*more: ModuleType) -> str:
-    """Return the digest of the code that brings a picture into canonical form, and of more modules."""
+    """Return the digest of the code that brings a picture into canonical form, and of the given modules."""
     return sources_sha256(*_folders(pictures), *(Path(str(module.__file__)) for module in more))
 
 
 def sources_sha256(*places: Path) -> str:
-    """Return the digest of Python files, and of all that lie in folders."""
+    """Return the digest of Python files; a folder stands for all those in it."""
     paths = [path for place in places for path in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
     return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
 
@@ -53,7 +53,7 @@ def _folders(*packages: ModuleType) -> list[Path]:
 
 
 def code_revision() -> str | None:
-    """Return git's name for the code, marked where it has been changed; None outside a checkout."""
+    """Return git's name for the code, marked if it has been changed; None outside a checkout."""
     command = ["git", "describe", "--always", "--dirty", "--abbrev=40", "--exclude=*"]
     try:
         answer = subprocess.run(command, cwd=Path(__file__).parent, capture_output=True, text=True, check=True)
@@ -63,7 +63,7 @@ def code_revision() -> str | None:
 
 
 def library_versions() -> dict[str, str]:
-    """Return the versions of what decides a model's weights and answers."""
+    """Return the versions of the libraries that determine a model's weights and answers."""
     versions = {}
     for name in _LIBRARIES:
         try:

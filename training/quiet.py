@@ -1,4 +1,4 @@
-"""Silence for what C++ libraries print about themselves, past Python's logging, to standard error."""
+"""Silences C++ libraries, which print to standard error and bypass Python's logging."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 
 @contextmanager
 def quiet_libraries() -> Iterator[None]:
-    """Keep standard error from showing anything; exceptions are raised as ever."""
+    """Discard everything written to standard error; exceptions are raised as usual."""
     kept = os.dup(2)
     try:
         with Path(os.devnull).open("w") as nothing:

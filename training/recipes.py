@@ -1,7 +1,7 @@
 """Recipes: a network, its schedule and its augmentation under one name.
 
-Every network takes uint8 pixels and answers probabilities, so that what was trained, what is
-exported and what is served have one contract (`digits.model.contract`).
+Every network takes uint8 pixels and returns probabilities, so that the trained, the exported and the
+served model have one contract (`digits.model.contract`).
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ _WARM_UP_SHARE = 0.1
 
 @dataclass(frozen=True)
 class Recipe:
-    """Everything that decides what a training run does to its data.
+    """Everything that determines a training run, apart from its data and seed.
 
     Attributes:
         body: maps float32 (batch, 28, 28, 1) in [0, 1] to the features that the softmax layer reads.
-        optimizer: makes the optimizer; its rate is set at every step.
-        peak_learning_rate: what the schedule rises to.
+        optimizer: makes the optimizer; its learning rate is set at every step.
+        peak_learning_rate: the highest learning rate of the run.
         decayed: whether the rate warms up linearly over a tenth of the run and then falls to zero along a
-            cosine (Loshchilov and Hutter, 2017), or stays as it is.
+            cosine (Loshchilov and Hutter, 2017); if not, it is constant.
         label_smoothing: share of each target spread evenly over the classes.
-        augmentation: what is done to each digit, afresh in every epoch.
-        minimum_steps: a small data set is gone through more often, up to this many batches.
+        augmentation: how each digit is changed, differently in every epoch.
+        minimum_steps: the least number of batches in a run; a small data set gets more epochs.
     """
 
     name: str
@@ -50,15 +50,15 @@ class Recipe:
     minimum_steps: int = 0
 
     def steps_for(self, training_count: int) -> int:
-        """Return how many whole batches so many digits make."""
+        """Return the number of whole batches in an epoch of this many digits."""
         return training_count // self.batch_size
 
     def epochs_for(self, training_count: int) -> int:
-        """Return how often so many digits are gone through."""
+        """Return the number of epochs for this many digits."""
         return max(self.epochs, -(-self.minimum_steps // self.steps_for(training_count)))
 
     def learning_rate(self, share: float) -> float:
-        """Return the rate where so much of the run is over, 0 to 1."""
+        """Return the learning rate at this fraction of the run, 0 to 1."""
         if not self.decayed:
             return self.peak_learning_rate
         rise = min(1.0, share / _WARM_UP_SHARE)
@@ -66,7 +66,7 @@ class Recipe:
         return self.peak_learning_rate * rise * fall
 
     def network(self) -> keras.Model:
-        """Return the untrained network, under the contract that all share."""
+        """Return the untrained network, with the contract that all recipes share."""
         pixels = keras.Input(INPUT.shape[1:], dtype=INPUT.dtype, name=INPUT.name)
         scaled = layers.Rescaling(1 / 255, name="unit_range")(pixels)
         features = self.body(layers.Reshape((*INPUT.shape[1:], 1), name="channel")(scaled))
@@ -131,11 +131,11 @@ def _adamw() -> keras.optimizers.Optimizer:
     return keras.optimizers.AdamW(weight_decay=0.02)
 
 
-# What handwriting differs by, and what the canonical form leaves of a photograph or a strange pen.
+# Covers how handwriting varies, and what the canonical form leaves of a photograph or an unusual pen.
 _STRONG = Augmentation(
     shift_pixels=1.5, turn_degrees=12, scale_share=0.12, shear_share=0.12, elastic_pixels=0.8, stroke_share=0.4
 )
-# A longer run reads clean digits better where it sees them less changed.
+# A longer run reads clean digits better if they are changed less.
 _MILD = Augmentation(
     shift_pixels=1.5, turn_degrees=10, scale_share=0.1, shear_share=0.1, elastic_pixels=0.7, stroke_share=0.3
 )
@@ -190,7 +190,7 @@ RECIPES = {
 
 
 def _described(optimizer: keras.optimizers.Optimizer) -> dict[str, Any]:
-    """Return an optimizer's kind and settings; its rate is the schedule's, and its name this process's."""
+    """Return an optimizer's class and settings, without its name and its learning rate, which the recipe sets."""
     settings = {key: value for key, value in optimizer.get_config().items() if key not in ("name", "learning_rate")}
     return {"class": type(optimizer).__name__, **settings}
 
@@ -199,7 +199,7 @@ def find_recipe(name: str) -> Recipe:
     """Return the recipe of that name.
 
     Raises:
-        UnknownRecipeError: there is none; the message lists those that there are.
+        UnknownRecipeError: there is none; the message lists the recipes.
     """
     try:
         return RECIPES[name]

@@ -1,4 +1,4 @@
-"""The report of one version: figures, metrics.json, and one page that is the model card as well."""
+"""The report of one version: figures, metrics.json, and a page that is also the model card."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ type Answers = tuple[NDArray[np.float32], NDArray[np.uint8]]
 _FIGURES = {
     "training_curves": "Training curves: loss on augmented training digits, and errors on those and on the holdout",
     "confusion_matrix": "Confusion matrix of the test digits",
-    "class_accuracy": "Share of each digit's test images that are read wrongly",
+    "class_accuracy": "Share of each digit's test images that are misread",
     "reliability_diagram": "Reliability diagram: share of right answers by confidence, and how often each is given",
     "robustness": "Accuracy of every row of the robustness table",
-    "worst_mistakes": "The mistakes on test digits that the model was surest of, true and read digit above each",
+    "worst_mistakes": "The most confident mistakes on test digits, with the true and the predicted digit above each",
 }
 _STYLE = """
 body { font: 16px/1.5 system-ui, sans-serif; color: #1c1c1c; background: #fff; max-width: 62rem; margin: 2rem auto;
@@ -62,7 +62,7 @@ def write(
     """Write figures, metrics.json and index.html.
 
     Args:
-        folder: made where it is not there.
+        folder: created if it is missing.
         on_test: probabilities of the test digits, float32 (n, 10).
         on_distorted: probabilities and labels of the test digits in all rows of the robustness table.
     """
@@ -95,7 +95,7 @@ def write(
 
 
 def summary(metrics: dict[str, Any]) -> str:
-    """Return what a person would ask first of a report's metrics, as a few lines."""
+    """Return a report's most important metrics as a few lines."""
     test, robustness = metrics["test"], metrics["test_robustness"]
     low, high = test["accuracy_interval"]
     threshold, coverage = metrics["acceptance_threshold"], metrics["acceptance_coverage"]
@@ -129,16 +129,16 @@ def _page(manifest: Manifest, candidates: Sequence[Candidate], images: dict[str,
 </head>
 <body>
 <h1>Model {manifest.version}</h1>
-<p><span class="figure">{manifest.test.accuracy:.2%}</span> of {manifest.test.count:,} test digits are read rightly
-(95 % Wilson interval {low:.2%} to {high:.2%}). The test digits were read once, for this report; everything was
-chosen on the holdout.</p>
+<p><span class="figure">{manifest.test.accuracy:.2%}</span> of {manifest.test.count:,} test digits are read correctly
+(95 % Wilson interval {low:.2%} to {high:.2%}). The test digits were read once, for this report; every choice was
+made on the holdout.</p>
 {_facts(manifest)}
-<h2>What it is for, and what not</h2>
+<h2>What it is for, and what it is not for</h2>
 <p>It reads one handwritten digit, 0 to 9, from a picture in canonical form: 28x28 pixels, ink bright on dark, the
 digit 20 pixels at its longest, its centre of mass in the middle. The service brings pictures into that form.
-It knows nothing but digits: a letter, a scribble or several digits at once are read as some digit, and its
-confidence means little there. It learned from digits written in the United States around 1990; hands that write
-otherwise, a 1 with a long upstroke or a crossed 7 among them, may be read less well.</p>
+It knows nothing but digits: it reads a letter, a scribble or several digits at once as some digit, and its
+confidence then means little. It learned from digits written in the United States around 1990. Other handwriting,
+such as a 1 with a long upstroke or a crossed 7, may be read less well.</p>
 <h2>Training</h2>
 {figure["training_curves"]}
 <h2>Test digits</h2>
@@ -150,15 +150,15 @@ otherwise, a 1 with a long upstroke or a crossed 7 among them, may be read less 
 {figure["reliability_diagram"]}
 <h2>Distorted digits</h2>
 <p>Digits as they come off paper and canvas, through the same canonical form as every request. A row misses its
-aim on the holdout where it loses more points than that, or more than {REFUSED:.0%} of its pictures are refused (of the
-clean ones, {REFUSED_CLEAN:.1%}). The table has {_rows_count(manifest):,} digits in each row.</p>
+aim if it loses more points than that on the holdout, or if more than {REFUSED:.0%} of its pictures are refused
+({REFUSED_CLEAN:.1%} of the clean ones). The table has {_rows_count(manifest):,} digits in each row.</p>
 {_robustness_table(manifest)}
 {figure["robustness"]}
 <h2>What it gets wrong</h2>
 {figure["worst_mistakes"]}
 <h2>Export</h2>
-<p>float32 is served: it answers as the trained network does, on every processor. Another would have to keep that
-parity on the holdout (the same digits, probabilities within {GOLDEN_TOLERANCE:g}) and be faster as well. Times are
+<p>float32 is served: it answers as the trained network does, on every processor. An alternative would have to keep
+that parity on the holdout (the same digits, probabilities within {GOLDEN_TOLERANCE:g}) and be faster as well. Times are
 medians on the machine that trained.</p>
 {_candidates_table(candidates)}
 </body>
@@ -172,7 +172,7 @@ def _facts(manifest: Manifest) -> str:
         "recipe": f"{recipe.name}, {recipe.parameter_count:,} parameters, seed {recipe.seed}",
         "data": f"{data.name} from {data.source}: {data.training_count:,} training digits, "
         f"{data.holdout_count:,} holdout, {data.test_count:,} test",
-        "time": f"{manifest.wall_seconds:g} s from the arrays in memory to the exported model",
+        "time": f"{manifest.wall_seconds:g} s from arrays in memory to the exported model",
         "code": manifest.code_revision or "not known",
         "libraries": ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()),
         "made": f"{manifest.created_at:%d %B %Y, %H:%M} UTC",
@@ -183,7 +183,7 @@ def _facts(manifest: Manifest) -> str:
             f"({data.extra.duplicates:,} known already, {data.extra.refused:,} refused)"
         )
     if training and training.stopped_by:
-        facts["ended early"] = f"by {training.stopped_by}; the weights are those of epoch {training.chosen_epoch}"
+        facts["stopped early"] = f"by {training.stopped_by}; the weights are those of epoch {training.chosen_epoch}"
     return f'<div class="facts">{_table(None, ((name, escape(fact)) for name, fact in facts.items()))}</div>'
 
 
@@ -211,11 +211,11 @@ rows of the robustness table alike. The expected calibration error is {manifest.
 on the test digits, and {table.expected_calibration_error:.2%} over all rows of the robustness table, where the negative
 log-likelihood is {table.negative_log_likelihood:.4f} nats.</p>"""
     if threshold is None:
-        return text + "<p>No confidence makes answers 99.9 % right on the holdout: nothing is accepted.</p>"
+        return text + "<p>At no confidence are 99.9 % of the answers on the holdout right: nothing is accepted.</p>"
     right = f", of which {table.accepted_accuracy:.2%} are right" if table.accepted_accuracy is not None else ""
     return (
         text
-        + f"""<p>Answers of a confidence of at least {threshold:.4f} are accepted: 99.9 % of those are right on the
+        + f"""<p>Answers with a confidence of at least {threshold:.4f} are accepted: 99.9 % of those are right on the
 holdout, and they are {manifest.acceptance_coverage:.1%} of it. Over all rows of the robustness table,
 {table.accepted_share:.1%} are accepted{right}.</p>"""
     )
@@ -247,8 +247,8 @@ def _candidates_table(candidates: Sequence[Candidate]) -> str:
         "bytes",
         "accuracy",
         "calibration error",
-        "far from Keras",
-        "read otherwise",
+        "difference from Keras",
+        "digits read differently",
         "parity",
         "one image",
         "in batches",

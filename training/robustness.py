@@ -1,7 +1,7 @@
-"""The robustness table: digits distorted as real life does it, in canonical form, and how they are read.
+"""The robustness table: how well digits are read that were distorted as in real life.
 
-The digits of a part are distorted in the same way in every run, and go through the same function as every
-request. That takes some 60 ms a digit for all rows, so the outcome is kept in a folder.
+The digits of a part are distorted in the same way in every run, and brought into canonical form like every
+request. All rows together take about 60 ms per digit, so the results are kept in a folder.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from training.distortions import ROWS
 from training.evaluate import calibration_error, negative_log_likelihood
 from training.provenance import canonical_form_sha256
 
-DIGITS_PER_ROW = 500  # of a part, in each row of the table that a training run or a promotion makes
+DIGITS_PER_ROW = 500  # in each row of the table, for training and promotion
 CLEAN = "clean"
 REFUSED_CLEAN = 0.001
 REFUSED = 0.01
@@ -39,10 +39,10 @@ REFUSED = 0.01
 
 @dataclass(frozen=True)
 class DistortedRow:
-    """The digits of a part as one row of the table has them.
+    """The digits of a part, distorted for one row of the table.
 
     Attributes:
-        images: uint8 (n, 28, 28) in canonical form; zeros where there is none.
+        images: uint8 (n, 28, 28) in canonical form; zeros for refused pictures.
         verdicts: n strings: why a picture was refused, or empty.
     """
 
@@ -57,11 +57,11 @@ class DistortedRow:
 
 @dataclass(frozen=True)
 class DistortedDigits:
-    """The digits of a part as every row of the table has them.
+    """The digits of a part, distorted for every row of the table.
 
     Attributes:
         labels: of each row's digits, uint8 (n,).
-        rows: by the name of the row.
+        rows: by name.
     """
 
     labels: NDArray[np.uint8]
@@ -78,12 +78,12 @@ class DistortedDigits:
 def distorted_digits(
     part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None, count: int | None = None
 ) -> DistortedDigits:
-    """Return some digits of a part as every row of the table has them.
+    """Return some digits of a part, distorted for every row of the table.
 
     Args:
-        count: how many, evenly spread over the part; `DIGITS_PER_ROW` where it is not given.
-        kept_in: where the outcome of an earlier run is looked for, and this one is kept.
-        say: is told where that takes time.
+        count: how many, evenly spread over the part; by default `DIGITS_PER_ROW`.
+        kept_in: the folder that keeps results for later runs.
+        say: called with a line if there is no kept result, which takes time.
     """
     part = part.sample(count or DIGITS_PER_ROW)
     path = kept_in / f"{_digest(part)}.npz"
@@ -100,14 +100,14 @@ def distorted_digits(
 
 
 def distort(part: Part, name: str) -> DistortedRow:
-    """Return the digits of a part as one row of the table has them."""
+    """Return the digits of a part, distorted for one row of the table."""
     with ThreadPoolExecutor(os.process_cpu_count()) as threads:
         outcomes = list(threads.map(lambda index: _bring(part.images[index], name, index), range(len(part))))
     return DistortedRow(np.stack([image for image, _ in outcomes]), np.array([verdict for _, verdict in outcomes]))
 
 
 def _read(path: Path) -> dict[str, DistortedRow] | None:
-    """Return what an earlier run kept; None where there is nothing, or nothing that can be read."""
+    """Return the rows that an earlier run kept; None if there are none, or they cannot be read."""
     try:
         arrays = read_arrays(path.read_bytes(), str(path))
         return {name: DistortedRow(arrays[f"{name}/images"], arrays[f"{name}/verdicts"]) for name in ROWS}
@@ -126,7 +126,7 @@ def _write(path: Path, rows: dict[str, DistortedRow]) -> None:
 
 
 def picture(image: NDArray[np.uint8], name: str, index: int) -> NDArray[np.uint8]:
-    """Return what a row of the table makes of a digit: always the same for the same index."""
+    """Return a digit distorted for a row of the table; the same index always gives the same picture."""
     return ROWS[name].distort(image, np.random.default_rng((zlib.crc32(name.encode()), index)))
 
 
@@ -141,7 +141,7 @@ def measure_rows(classifier: Classifier, distorted: DistortedDigits, threshold: 
     """Return the table.
 
     Args:
-        threshold: from which confidence on an answer is accepted; None accepts nothing.
+        threshold: the lowest confidence at which an answer is accepted; None accepts none.
     """
     table, all_probabilities, all_labels = [], [], []
     labels = distorted.labels
@@ -184,13 +184,13 @@ def points(row: RobustnessRow, clean: RobustnessRow) -> float:
 
 
 def met(row: RobustnessRow, clean: RobustnessRow) -> bool:
-    """Whether a row's accuracy and refusals are within their aim."""
+    """Whether a row's accuracy and refusals meet their aims."""
     refused = REFUSED_CLEAN if row.name == CLEAN else REFUSED
     return round(points(row, clean), 6) >= -ROWS[row.name].aim_points and sum(row.refused.values()) <= refused
 
 
 def _digest(part: Part) -> str:
-    """Return what names an outcome: the digits, and the code that distorts and straightens them."""
+    """Return the name of a kept result: a digest of the digits and of the code that makes it."""
     code = canonical_form_sha256(sys.modules[__name__], distortions)
     versions = f"{np.__version__} {PIL.__version__}"
     return sha256(f"{part.sha256()} {code} {versions}".encode())[:16]

@@ -16,7 +16,7 @@ from training.quiet import quiet_libraries
 from training.registry_commands import find_bucket
 
 REFUSED = 1
-BUSY = 75  # as sysexits.h has it: try again later
+BUSY = 75  # EX_TEMPFAIL in sysexits.h: try again later
 
 
 def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -24,7 +24,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
     train = commands.add_parser("train", help="train a model into a folder", description=_train.__doc__)
     train.set_defaults(command=_train)
     retrain = commands.add_parser(
-        "retrain", help="train on the bucket's data, and promote what proves no worse", description=_retrain.__doc__
+        "retrain", help="train on the bucket's data, and promote the model if no worse", description=_retrain.__doc__
     )
     retrain.set_defaults(command=_retrain)
     for command in (train, retrain):
@@ -38,27 +38,27 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
             "--time-limit",
             type=_seconds,
             metavar="SECONDS",
-            help="train no longer than this, at a schedule that fits; evaluation and export come after it",
+            help="train for at most this long, on a schedule that fits; evaluation and export come after it",
         )
     train.add_argument("--data", metavar="PATH", help="MNIST as an npz file or a folder of IDX files, or 'embedded'")
-    train.add_argument("--seed", type=_seed, default=1, help="of every random number (default: 1)")
+    train.add_argument("--seed", type=_seed, default=1, help="seed of all random numbers (default: 1)")
     more = train.add_mutually_exclusive_group()
     more.add_argument(
         "--extra", type=Path, metavar="PATH", help="more labelled digits: a folder of 7/….png or 7_….png, or an npz"
     )
     more.add_argument(
-        "--stored-extra", action="store_true", help="those under datasets/extra/ in the bucket, as the schedule does"
+        "--stored-extra", action="store_true", help="the bucket's labelled digits under datasets/extra/, as for retrain"
     )
 
 
 def _train(options: argparse.Namespace) -> int:
     """Train a model, measure it on the test digits, export it, and write it with manifest and report to a folder.
 
-    SIGINT (Ctrl-C) and SIGTERM end the training early: the best weights so far are evaluated and exported. A
-    second one, or one before training has begun, leaves nothing.
+    SIGINT (Ctrl-C) and SIGTERM stop training early: the best weights so far are evaluated and exported. A
+    second signal, or one before training begins, leaves nothing.
     """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow takes seconds to import, which the other commands need not wait for.
+    # TensorFlow takes seconds to import; the other commands need not wait for it.
     with quiet_libraries():
         from training import dataset, extra, fit, job, recipes
         from training.progress import ProgressLine
@@ -71,7 +71,7 @@ def _train(options: argparse.Namespace) -> int:
         f"{len(found.holdout):,} holdout, {len(found.test):,} test",
     )
     if found.name != "mnist":
-        print("data: this is a small part of MNIST; name the whole with --data or DIGITS_MNIST for a better model")
+        print("data: this is a small part of MNIST; for a better model name all of it with --data or DIGITS_MNIST")
     if options.extra:
         found = extra.add_extra(found, options.extra, say=print)
     if options.stored_extra:
@@ -87,13 +87,13 @@ def _train(options: argparse.Namespace) -> int:
 
 
 def _retrain(options: argparse.Namespace) -> int:
-    """Train on the bucket's data, publish the version, and promote it where it proves no worse than the live one.
+    """Train on the bucket's data, publish the version, and promote it if it is no worse than the live one.
 
-    MNIST is put into the bucket where it is missing; the labelled pictures under datasets/extra/ are trained on
-    too. Where data, recipe and code are those of a version that has been decided on, nothing is done.
+    MNIST is put into the bucket if it is missing there. The labelled pictures under datasets/extra/ are trained
+    on too. If a version with the same data, recipe and code has already been decided on, nothing is done.
 
-    Exit status: 0 promoted, or nothing to do; 1 refused; 2 an error; 75 another retraining is at work.
-    SIGINT (Ctrl-C) and SIGTERM end the training early, as for train: what comes of it is decided on all the same.
+    Exit status: 0 promoted, or nothing to do; 1 refused; 2 error; 75 another retraining is running.
+    SIGINT (Ctrl-C) and SIGTERM stop training early, as for train; the version is still decided on.
     """
     bucket = find_bucket()
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -104,7 +104,7 @@ def _retrain(options: argparse.Namespace) -> int:
 
     stop = StopRequest(options.time_limit)
     try:
-        # In this order, so that a run that is stopped gives the lease back.
+        # In this order, so that a stopped run releases the lease.
         with stop.on_signals(), held(bucket, new_holder()):
             retrained = retrain(
                 bucket,
