@@ -1,4 +1,4 @@
-"""The command that measures serving: prints the verdicts and the costs, and writes them, every figure and a plot."""
+"""The command that measures serving: prints verdicts and costs, and writes all figures and a plot."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ class Effort:
     """How much is measured.
 
     Attributes:
-        rounds: in which all candidates take turns.
-        requests: to a warm container, in a round.
-        counts: of images in a request.
-        sides: of an image in pixels.
-        concurrencies: of requests under uvicorn.
+        rounds: how many; in each, all candidates take turns.
+        requests: how many go to a warm container in a round.
+        counts: the numbers of images in a request.
+        sides: the side lengths of an image, in pixels.
+        concurrencies: the numbers of simultaneous requests to uvicorn.
     """
 
     rounds: int = 7
@@ -45,7 +45,7 @@ class Effort:
 
 
 def main() -> int:
-    """Measure in full; exit status 1 where an aim is missed by more than the noise, 2 for what cannot be done."""
+    """Measure in full; exit status 1 if an aim is missed by more than the noise, 2 on an error."""
     return run(Effort(), OUTPUT, RESULTS)
 
 
@@ -53,7 +53,7 @@ def run(effort: Effort, artifacts: Path, results: Path) -> int:
     """Measure, print and write everything; returns the exit status.
 
     Args:
-        artifacts: where trainings left their models.
+        artifacts: the folder of the trained models.
         results: the JSON file to write; the plot goes beside it.
     """
     load = os.getloadavg()[0]

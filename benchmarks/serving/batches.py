@@ -1,4 +1,4 @@
-"""How many images a second one core reads in requests of 256, through the whole handler."""
+"""How many images per second one core reads, in requests of 256 through the whole handler."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from benchmarks.serving.yardsticks import Yardsticks
 
 
 def measure(yardsticks: Yardsticks, rounds: int) -> dict[str, list[float]]:
-    """Return the median seconds of a request in each round, by the form that the images come in."""
+    """Return the median seconds of a request in each round, by the form of the images."""
     ours, theirs = events.batches(), {"tensorflow": events.bare_batch()}
     found: dict[str, list[float]] = {name: [] for name in (*ours, *theirs)}
     for _ in range(rounds):
@@ -24,5 +24,5 @@ def measure(yardsticks: Yardsticks, rounds: int) -> dict[str, list[float]]:
 
 
 def images_per_second(batches: dict[str, list[float]]) -> dict[str, float]:
-    """Return the rates, as the results hold them."""
+    """Return the rates for the results file."""
     return {name: events.BATCH / statistics.median(seconds) for name, seconds in batches.items()}

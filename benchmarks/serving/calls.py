@@ -1,4 +1,4 @@
-"""Calls, timed: of anything here, and of a handler in a process of its own without server or emulator."""
+"""Timed calls: of a function in this process, or of a handler in a separate one without server or emulator."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def call_handler(
         OperationError: the handler failed.
     """
     finished = subprocess.run(
-        # -P: the folder of the script is none to import from.
+        # -P keeps the script's folder off the import path.
         [*python, "-P", str(IN_PROCESS), handler, str(_SECONDS)],
         env={"PATH": os.environ["PATH"], **environment},
         input=json.dumps(events),

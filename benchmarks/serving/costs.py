@@ -1,10 +1,10 @@
 """What a million predictions cost on paper, by memory size: Lambda alone, list price, init billed.
 
-Times are measured once and stand for one core's worth of memory. Below it the share of a core shrinks with the memory,
-and each invocation, the first one included, is scaled by that share. It is an upper bound: waiting for the store is
-scaled too. Init is not scaled. AWS's guide says that "on-demand Lambda functions use a full vCPU (non-throttled)"
-during it, and others have measured the same (`SOURCES`). This holds for on-demand functions of up to one core, not
-for provisioned concurrency. What Lambda does before init, such as fetching the code, is not measured here.
+Times are measured on one core and hold for the memory size that buys one. With less memory the share of a core shrinks,
+and every invocation, including the first, is scaled by that share. That is an upper bound, because waiting for the
+store is scaled too. Init is not scaled. AWS's guide says that "on-demand Lambda functions use a full vCPU
+(non-throttled)" during it, and others have measured the same (`SOURCES`). This holds for on-demand functions of up to
+one core, not for provisioned concurrency. What Lambda does before init, such as fetching the code, is not measured.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import numpy as np
 
 from benchmarks.serving.rounds import Round
 
-# AWS's list price of x86_64 in us-east-1: a gigabyte for a second, and a request.
+# AWS's list prices for x86_64 in us-east-1: per gigabyte-second, and per request.
 _DOLLARS_PER_GIGABYTE_SECOND, _DOLLARS_PER_REQUEST = 0.0000166667, 0.20 / 1e6
 _MEGABYTES_PER_CORE = 1769
 _MEMORY_SIZES = (128, 256, 512, 768, 1024, 1769)
@@ -65,7 +65,7 @@ def by_memory(rounds: dict[str, list[Round]]) -> list[dict[str, float]]:
 
 
 def lines(costs: list[dict[str, float]]) -> Iterator[str]:
-    """Return times and costs as a Markdown table, the cheapest that is fast marked."""
+    """Return times and costs as a Markdown table; the cheapest size that is fast enough is marked."""
     fast = [cost for cost in costs if cost["fits"] and cost["p99_milliseconds"] < _MOST_P99_MILLISECONDS]
     cheapest = min(fast, key=lambda cost: cost["dollars_per_million"], default=None)
     yield "| memory | warm p50 | warm p99 | cold start | a million predictions |"
@@ -80,7 +80,7 @@ def lines(costs: list[dict[str, float]]) -> Iterator[str]:
 
 
 def basis(costs: list[dict[str, float]]) -> str:
-    """Return what of the table is measured and what is scaled, in a few sentences."""
+    """Return a few sentences on what in the table is measured and what is scaled."""
     core = costs[-1]
     return (
         "A cold start is init and the first invocation; both are billed. "

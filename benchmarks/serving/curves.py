@@ -34,7 +34,7 @@ def measure(
 
 
 def _phases(measured: dict[str, Any]) -> dict[str, float]:
-    """Return the median milliseconds of each phase; `framework` is what the handler takes besides."""
+    """Return the median milliseconds of each phase; `framework` is the rest of the handler's time."""
     split = [
         dict(part.strip().split(";dur=") for part in each["server-timing"].split(",")) for each in measured["headers"]
     ]

@@ -1,4 +1,4 @@
-"""What the handlers are asked: the sample event, and others made of it."""
+"""The requests to the handlers: the sample event, and others made from it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ BATCH = 256
 DIGIT = Path(__file__).parents[2] / "events/digits/7.png"
 _SAMPLE = Path(__file__).parents[2] / "events/http_v2_predict_json.json"
 _LARGEST_SIDE = 4000
-_MOST_TENSORS = 4000  # as many as a body holds
+_MOST_TENSORS = 4000  # as many as fit into a body
 
 
 def sample() -> dict[str, Any]:
@@ -28,13 +28,13 @@ def sample() -> dict[str, Any]:
 
 
 def of_images(count: int) -> dict[str, Any]:
-    """Return a request with the sample picture so many times."""
+    """Return a request with `count` copies of the sample picture."""
     png = base64.b64encode(DIGIT.read_bytes()).decode()
     return _with_body(json.dumps({"instances": [{"image": png}] * count}))
 
 
 def of_side(side: int) -> dict[str, Any]:
-    """Return a request with a JPEG of that side: MNIST's own form at 28, a photograph of a sheet above."""
+    """Return a request with a JPEG of that side length: MNIST's own form at 28, a photo of a page if larger."""
     pixels = _pixels()
     if side > pixels.shape[0]:
         pixels = ROWS["photo"].distort(pixels, np.random.default_rng(1))
@@ -46,7 +46,7 @@ def of_side(side: int) -> dict[str, Any]:
 
 
 def batches() -> dict[str, dict[str, Any]]:
-    """Return requests of 256 images, by the form that they come in."""
+    """Return requests of 256 images, by the form of the images."""
     pixels = _pixels()
     return {
         "png": of_images(BATCH),
@@ -56,12 +56,12 @@ def batches() -> dict[str, dict[str, Any]]:
 
 
 def bare_batch() -> dict[str, Any]:
-    """Return the event with 256 images for the handler that is TensorFlow alone."""
+    """Return the event with 256 images for the handler with TensorFlow only."""
     return {"body": base64.b64encode(_pixels().tobytes() * BATCH).decode()}
 
 
 def heavy() -> tuple[bytes, ...]:
-    """Return what takes most memory: many pictures, a large one, and as many tensors as a body holds."""
+    """Return the requests that take most memory: many pictures, a large one, and as many tensors as fit into a body."""
     tensors = np.repeat(_pixels()[None], _MOST_TENSORS, axis=0)
     events = [*batches().values(), of_side(_LARGEST_SIDE), _of_tensors(tensors)]
     return tuple(json.dumps(event).encode() for event in events)

@@ -1,4 +1,4 @@
-"""Call a handler on one core, without a server or an emulator; run as a script by the interpreter of the artifact.
+"""Call a handler on one core, without a server or an emulator; run as a script by the artifact's interpreter.
 
 Arguments: `module.function`, as Lambda names handlers, and how long to call it with each event, in seconds. Standard
 input: a JSON object of events by name. Standard output, its last line: the same names, each with the `seconds` of all
@@ -19,7 +19,7 @@ _LEAST_CALLS, _MOST_CALLS = 7, 200
 
 
 def main() -> None:
-    """Measure, as the module's docstring tells."""
+    """Measure as the module's docstring says."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     module, _, function = sys.argv[1].rpartition(".")
     handler = getattr(importlib.import_module(module), function)
@@ -29,7 +29,7 @@ def main() -> None:
 
 def _measure(handler: Any, event: Any, seconds: float) -> dict[str, Any]:
     context = SimpleNamespace(aws_request_id="benchmark")
-    answer = handler(event, context)  # the first call loads and lays out
+    answer = handler(event, context)  # the first call loads the model and allocates its tensors
     assert answer["statusCode"] == 200, answer
     calls: list[float] = []
     headers = []

@@ -1,4 +1,4 @@
-"""Latency and throughput of the artifact under uvicorn; server and clients have a process each."""
+"""Latency and throughput of the artifact under uvicorn; server and clients run in separate processes."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ _REQUESTS_PER_CLIENT = 40
 
 
 def measure(yardsticks: Yardsticks, concurrencies: Sequence[int]) -> dict[str, dict[str, float]]:
-    """Return latency and throughput by the number of requests at a time."""
+    """Return latency and throughput by the number of simultaneous requests."""
     with _served(yardsticks) as port, ProcessPoolExecutor(1) as processes:
-        _ask(port, 1)  # which loads the model
+        _ask(port, 1)  # loads the model
         found = {}
         for concurrency in concurrencies:
             seconds, elapsed = processes.submit(_load, port, concurrency).result()
@@ -42,7 +42,7 @@ def measure(yardsticks: Yardsticks, concurrencies: Sequence[int]) -> dict[str, d
 
 @contextlib.contextmanager
 def _served(yardsticks: Yardsticks) -> Iterator[int]:
-    """Serve the artifact's application by uvicorn, which the artifact itself does not hold; gives the port."""
+    """Serve the artifact's application with uvicorn, which is not part of the artifact; yields the port."""
     server, empty = yardsticks.folder / "server", yardsticks.folder / "empty"
     server.mkdir()
     empty.mkdir()

@@ -1,4 +1,4 @@
-"""The plot of how the time of a request grows and where it goes."""
+"""The plot of how the time of a request grows, and where it goes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 
 
 def draw(result: dict[str, Any]) -> Figure:
-    """Return the plot of `curves` and, of `rounds`, what the transport takes."""
+    """Return the plot of `curves`, and of the transport's time in `rounds`."""
     curves = result["curves"]
     figure = Figure(figsize=(11, 7.5), layout="constrained")
     axes = figure.subplots(2, 2)

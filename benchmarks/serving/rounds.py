@@ -1,4 +1,4 @@
-"""Rounds in which all candidates take turns, each in a container of its own from its cold start on."""
+"""Rounds in which all candidates take turns, each in its own container from a cold start on."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from digits.errors import OperationError
 
 @dataclass(frozen=True)
 class Round:
-    """One container: its cold start, each further answer, and the most memory resident.
+    """One container: the times of its cold start and of each warm answer, and its peak resident memory.
 
     Attributes:
         cold_seconds: from the emulator's start to the first answer.
@@ -45,7 +45,7 @@ def measure(candidates: dict[str, Candidate], count: int) -> dict[str, list[Roun
     rounds: dict[str, list[Round]] = {name: [] for name in candidates}
     names = list(candidates)
     for number in range(count):
-        start = number % len(names)  # nobody always comes after the same one
+        start = number % len(names)  # so that none always comes after the same one
         for name in names[start:] + names[:start]:
             rounds[name].append(_round(candidates[name]))
         cold = ", ".join(f"{name} {measured[-1].cold_seconds:.3f}" for name, measured in rounds.items())
@@ -73,7 +73,7 @@ def _round(candidate: Candidate) -> Round:
 
 
 def summary(measured: list[Round]) -> dict[str, Any]:
-    """Return the rounds of a candidate in short, as the results hold them."""
+    """Return a summary of a candidate's rounds for the results file."""
     warm = [seconds * 1e3 for each in measured for seconds in each.warm_seconds]
     return {
         "cold_seconds": [round(each.cold_seconds, 4) for each in measured],

@@ -1,4 +1,4 @@
-"""What was measured against what it should be."""
+"""The measured figures against their aims."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from benchmarks.serving.rounds import Round
 
 @dataclass(frozen=True)
 class Verdict:
-    """One measured figure and what it should be.
+    """A measured figure and its aim.
 
     Attributes:
-        low, high: its quartiles over the rounds, which is the noise that a verdict allows for.
-        rule: whether `aim` is the least or the most.
+        low, high: its quartiles over the rounds, the noise that the verdict allows for.
+        rule: `at least` or `at most`, followed by `aim`.
     """
 
     name: str
@@ -42,7 +42,7 @@ class Verdict:
 
 
 def judge(name: str, values: Sequence[float], rule: str, aim: float) -> Verdict:
-    """Return the verdict on a figure, by its values in each round."""
+    """Return the verdict on a figure from its values in each round."""
     low, middle, high = (float(each) for each in np.percentile(values, (25, 50, 75)))
     return Verdict(name, middle, low, high, rule, aim)
 
@@ -67,10 +67,10 @@ def of_latency(rounds: dict[str, list[Round]]) -> Iterator[Verdict]:
 
 
 def of_batches(batches: dict[str, list[float]]) -> Iterator[Verdict]:
-    """Judge how many images one core reads in a second.
+    """Judge how many images one core reads per second.
 
     Args:
-        batches: the seconds of a request in each round, by the form that its images come in.
+        batches: the seconds of a request in each round, by the form of its images.
     """
     for name in ("png", "pixels", "binary"):
         label = f"images a second and core, {BATCH} as {name}, ours / tensorflow"
@@ -80,7 +80,7 @@ def of_batches(batches: dict[str, list[float]]) -> Iterator[Verdict]:
 
 
 def of_size(rounds: dict[str, list[Round]], model_bytes: int) -> Iterator[Verdict]:
-    """Judge what the artifact, the model and the serving process take."""
+    """Judge the size of the artifact and the model, and the memory of the serving process."""
     folders = (emulator.FUNCTION_FOLDER, *emulator.LAYER_FOLDERS)
     artifact = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
     yield judge("function and layers unzipped, MB", [artifact / 1e6], "at most", 95)

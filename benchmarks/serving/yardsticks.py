@@ -1,4 +1,4 @@
-"""What is measured and what it is compared with: the handlers, and where each is found."""
+"""The handlers that are measured and compared, and where each is found."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ _HANDLERS = Path(__file__).parents[1] / "handlers"
 
 @dataclass(frozen=True)
 class Yardsticks:
-    """A folder with the handlers, and the variables with which each is found.
+    """A folder with the handlers, and the environment variables that each needs.
 
     Attributes:
-        ours: of the artifact.
-        floor: of the handlers that do nothing, and of those with FastAPI alone.
-        tensorflow: of the handlers with TensorFlow.
+        ours: for the artifact.
+        floor: for the handlers that do nothing, and those with FastAPI only.
+        tensorflow: for the handlers with TensorFlow.
     """
 
     folder: Path
@@ -38,10 +38,10 @@ class Yardsticks:
 
 @dataclass(frozen=True)
 class Candidate:
-    """A handler to measure, and how it is started and asked.
+    """A handler to measure, and how it is started and called.
 
     Attributes:
-        heavy: what else it is asked before its memory is read.
+        heavy: further requests before its memory is read.
     """
 
     python: list[str]
@@ -69,7 +69,7 @@ def lay_out(folder: Path, store: dict[str, str], trained: Path) -> Yardsticks:
 
 
 def candidates(found: Yardsticks, requests: int) -> dict[str, Candidate]:
-    """Return what takes turns in a round, by name."""
+    """Return the candidates that take turns in a round, by name."""
     bare = emulator.bare_python()
     return {
         "empty": Candidate(bare, "empty.handler", found.floor, requests),

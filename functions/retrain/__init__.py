@@ -1,1 +1,1 @@
-"""The scheduled retraining: a container image, as TensorFlow does not fit a zip."""
+"""The scheduled retraining: a container image, because TensorFlow does not fit into a zip."""

@@ -1,4 +1,4 @@
-"""What EventBridge Scheduler calls: retrain, and tell what came of it."""
+"""The handler that EventBridge Scheduler invokes: retrains and reports the outcome."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from functions.retrain.settings import Settings
 from training.lease import LeaseTakenError, held
 
 NAMESPACE = "LambdaDigits"
-# For calibration, export, evaluation, report, upload and decision after the training.
+# For calibration, export, evaluation, report, upload and decision after training.
 SAFETY_SECONDS = 180.0
 LEAST_SECONDS = 20.0  # of training
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:
-    """Retrain once, whatever the event says, and return the outcome.
+    """Retrain once, for any event, and return the outcome.
 
-    What goes wrong is raised: the invocation is asynchronous, so Lambda tries again and then tells the
+    Errors are raised: the invocation is asynchronous, so Lambda retries it and then notifies the
     function's on-failure destination.
     """
     logger = Logger(service="retrain")
@@ -48,7 +48,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
 
 
 def _retrain(settings: Settings, bucket: Bucket, event: Any, context: Any, logger: Logger) -> dict[str, Any]:
-    # TensorFlow takes seconds to import, which a run that finds the lease taken need not wait for.
+    # TensorFlow takes seconds to import; a run that finds the lease taken need not wait for it.
     from training.fit import StopRequest
     from training.retraining import retrain
 
@@ -74,7 +74,7 @@ def _retrain(settings: Settings, bucket: Bucket, event: Any, context: Any, logge
 
 
 def _training_seconds(context: Any) -> float:
-    """Return how long training may last, so that all the rest is done before Lambda ends the invocation."""
+    """Return how long training may take so that the rest still fits in before Lambda's timeout."""
     remaining: float = context.get_remaining_time_in_millis() / 1000
     limit = remaining - SAFETY_SECONDS
     if limit < LEAST_SECONDS:
@@ -86,7 +86,7 @@ def _training_seconds(context: Any) -> float:
 
 
 def _untold(event: Any, decision: Decision | None) -> bool:
-    """Tell whether a decision is of this very event: of a try that failed before it could tell."""
+    """Return whether a decision was made for this very event, by a try that failed before it could report it."""
     try:
         scheduled_at = datetime.fromisoformat(event["scheduled_at"])
         return decision is not None and decision.decided_at >= scheduled_at

@@ -1,4 +1,4 @@
-"""What the scheduled retraining can be told from outside, read once from the environment."""
+"""The settings of the scheduled retraining, read once from the environment."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ class Settings:
         bucket: holds data, models and decisions.
         endpoint: URL of an S3-compatible store; None is AWS.
         recipe: name of the recipe.
-        topic: ARN of the SNS topic that is told the outcome; None tells nobody.
+        topic: ARN of the SNS topic that the outcome is sent to; None sends nothing.
     """
 
     bucket: str

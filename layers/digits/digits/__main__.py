@@ -20,7 +20,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="The bucket is named by DIGITS_BUCKET. Errors are one line on standard error and exit status 2.",
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
-    for name, summary in (("token", "issue a token and print it, this once"), ("revoke", "end a token")):
+    for name, summary in (("token", "issue a token and print it once"), ("revoke", "revoke a token")):
         command = commands.add_parser(name, help=summary)
         command.add_argument("name", help="who or what the token is for")
     commands.add_parser("tokens", help="list the names of the valid tokens")

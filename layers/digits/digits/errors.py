@@ -1,25 +1,25 @@
 """Every error that the shared package and the training raise on purpose; those of HTTP are in `predict_api`.
 
     DigitsError
-    ├── InputError                    what was given cannot be read; the message tells what would be right
+    ├── InputError                    what was given cannot be read; the message says what would be right
     │   └── ImageError                    not an image, damaged, empty or too many pixels
-    │       └── UnreadableDigitError          an image without one readable digit; carries the verdict
+    │       └── UnreadableDigitError          the image does not show exactly one readable digit; carries the verdict
     ├── UnavailableError              the service cannot answer now; trying again may help
     │   ├── StoreError                    the object store did not answer, or refused
     │   ├── NoModelError                  nothing has been published yet
     │   ├── NoTokensError                 no token has been issued yet
     │   └── CorruptModelError             what is published fails its own proofs
-    └── OperationError                a command of an operator cannot be carried out
+    └── OperationError                an operator's command cannot be carried out
         ├── ConfigurationError
-        ├── DataError                     no data, damaged data, or data that is not what it says
-        │   └── NothingNewError               more data that adds nothing
+        ├── DataError                     data that is missing, damaged, or not what it claims to be
+        │   └── NothingNewError               extra data that adds nothing new
         ├── UnknownRecipeError
         ├── UnknownVersionError
         ├── ParityError                   the exported model disagrees with the trained one
         └── ConflictError                 somebody else wrote first, or a rule forbids it
 
-ObjectNotFoundError stands beside the tree: an absent key is an answer, not a failure, and each
-caller turns it into the error that it means there.
+ObjectNotFoundError is outside the tree: a missing key is an answer, not a failure, and each caller
+turns it into the error that fits.
 """
 
 
@@ -32,7 +32,7 @@ class ObjectNotFoundError(Exception):
 
 
 class InputError(DigitsError):
-    """What was given cannot be read; the message tells what would be right."""
+    """What was given cannot be read; the message says what would be right."""
 
 
 class ImageError(InputError):
@@ -40,11 +40,11 @@ class ImageError(InputError):
 
 
 class UnreadableDigitError(ImageError):
-    """The image does not show one digit that could be read.
+    """The image does not show exactly one readable digit.
 
     Attributes:
         verdict: `blank`, `no_contrast` or `several_digits`.
-        boxes: of several digits, left to right: left, top, width and height in pixels of the picture.
+        boxes: for `several_digits`, from left to right: left, top, width and height in pixels of the picture.
     """
 
     def __init__(self, message: str, verdict: str, boxes: tuple[tuple[int, ...], ...] = ()) -> None:
@@ -82,11 +82,11 @@ class ConfigurationError(OperationError):
 
 
 class DataError(OperationError):
-    """The data set is missing, damaged, or not what it says it is."""
+    """The data set is missing, damaged, or not what it claims to be."""
 
 
 class NothingNewError(DataError):
-    """More data that adds nothing."""
+    """Extra data that adds nothing new."""
 
 
 class UnknownRecipeError(OperationError):

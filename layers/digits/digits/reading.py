@@ -1,11 +1,11 @@
-"""From a picture to an answer: the one way that the API, the training's `test`, the API's client and batches go.
+"""From a picture to an answer: the one path for the API, its client, batches, and the training's `test` command.
 
     Picture.of_file, Picture.of_pixels    decoded: raises ImageError
     prepare                               in canonical form: raises UnreadableDigitError, which carries the verdict
-    answer                                what the model says, for many at once
+    answer                                what the model answers, for many pictures at once
     read                                  all three for one picture
 
-The steps stand alone so that a caller can prepare many pictures and ask the model once, and tell what time each took.
+The steps are separate so that a caller can prepare many pictures, run the model once, and time each step.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Picture:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A picture that the model can be asked about.
+    """A picture that is ready for the model.
 
     Attributes:
         pixels: uint8 (28, 28), the canonical form.
@@ -70,7 +70,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Reading:
-    """What the model answers to a picture.
+    """The model's answer for a picture.
 
     Attributes:
         probabilities: float32 (10,), of the digits 0 to 9.
@@ -96,7 +96,7 @@ def prepare(picture: Picture) -> Prepared:
     """Bring a picture into canonical form.
 
     Raises:
-        UnreadableDigitError: it shows no single digit; boxes are in pixels of the upright picture as sent.
+        UnreadableDigitError: it does not show exactly one digit; boxes are in pixels of the upright picture as sent.
     """
     image = picture.image
     try:
@@ -108,7 +108,7 @@ def prepare(picture: Picture) -> Prepared:
 
 
 def answer(prepared: Sequence[Prepared], model: LoadedModel) -> list[Reading]:
-    """Ask the model about pictures, all at once, in their order."""
+    """Run the model on all pictures at once, and return the readings in the same order."""
     if not prepared:
         return []
     threshold = model.manifest.acceptance_threshold

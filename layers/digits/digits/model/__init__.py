@@ -1,1 +1,1 @@
-"""The model: what it takes and answers, what its manifest says of it, and the proof that it is what it says."""
+"""The model: its input and output, its manifest, and the proof that it is what the manifest says."""

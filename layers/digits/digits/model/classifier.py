@@ -30,7 +30,7 @@ class Classifier:
         """Take the bytes of a `.tflite` file.
 
         Raises:
-            CorruptModelError: the bytes are no model, or one with another contract.
+            CorruptModelError: the bytes are not a model, or one with another contract.
         """
         self.model = model
         self._local = threading.local()
@@ -68,7 +68,7 @@ class Classifier:
 
 @dataclass
 class _Graph:
-    """One thread's interpreter and the batch size it is laid out for."""
+    """One thread's interpreter, and the batch size that its tensors are allocated for."""
 
     interpreter: Interpreter
     input_index: int
@@ -93,5 +93,5 @@ def _open(model: bytes) -> _Graph:
 
 
 def _has_form(details: dict[str, Any], tensor: Tensor) -> bool:
-    """Tell whether LiteRT's details of a tensor are those of the contract, the free batch size aside."""
+    """Return whether LiteRT's details of a tensor match the contract, apart from the batch size."""
     return details["dtype"] is np.dtype(tensor.dtype).type and list(details["shape_signature"])[1:] == tensor.shape[1:]

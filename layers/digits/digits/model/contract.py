@@ -1,4 +1,4 @@
-"""What every network of this project takes and answers: trained, exported, described and served alike."""
+"""The input and output of every network in this project, whether trained, exported, described or served."""
 
 from __future__ import annotations
 

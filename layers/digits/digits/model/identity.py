@@ -1,4 +1,4 @@
-"""What a version is called, and what its files are called."""
+"""The names of versions and of their files."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ def sha256(data: bytes) -> str:
 
 
 def new_version(model: bytes, created_at: datetime) -> str:
-    """Return a version name: sorts by time, and carries the start of the model's digest."""
+    """Return a version name; names sort by time and end with the start of the model's digest."""
     return f"{created_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{sha256(model)[:8]}"
 
 
 def is_version(name: str) -> bool:
-    """Tell whether something could be the name of a version."""
+    """Return whether a string has the form of a version name."""
     return re.fullmatch(VERSION_PATTERN, name) is not None

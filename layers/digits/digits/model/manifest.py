@@ -20,7 +20,7 @@ Version = Annotated[str, Field(pattern=f"^{VERSION_PATTERN}$")]
 
 
 class _Record(BaseModel):
-    """Immutable; keys that this release does not know are read over."""
+    """Immutable; keys that this release does not know are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -46,10 +46,10 @@ class ExtraRecord(_Record):
 
     Attributes:
         source: the name of the folder or file.
-        sha256: digest of the digits that were taken, canonical pixels, then labels.
-        count: how many were taken.
-        duplicates: how many were left out as they are among the training, holdout or test digits, or came twice.
-        refused: how many could not be read, or show no single digit.
+        sha256: digest of the digits that were added: canonical pixels, then labels.
+        count: how many were added.
+        duplicates: how many were left out because they are in the data set already or came twice.
+        refused: how many could not be read, or do not show exactly one digit.
     """
 
     source: str
@@ -82,7 +82,7 @@ class Metrics(_Record):
 
     Attributes:
         accuracy_interval: 95 % Wilson score interval (Wilson, 1927).
-        class_accuracy: share of each digit's images that were read right, digits 0 to 9.
+        class_accuracy: share of each digit's images that were read correctly, digits 0 to 9.
         negative_log_likelihood: mean, in nats.
         expected_calibration_error: over 15 equal bins of confidence (Guo et al., 2017).
     """
@@ -96,12 +96,12 @@ class Metrics(_Record):
 
 
 class RobustnessRow(_Record):
-    """How digits are read that were distorted in one way.
+    """How well digits are read that were distorted in one way.
 
     Attributes:
-        accuracy: share of all digits that were read right; a refused one was not.
-        refused: share of the digits that each verdict refused.
-        negative_log_likelihood: mean over the digits that were not refused, in nats; null where all were.
+        accuracy: share of all digits that were read correctly; refused ones count as wrong.
+        refused: share of the digits that were refused, by verdict.
+        negative_log_likelihood: mean over the digits that were not refused, in nats; null if all were.
         expected_calibration_error: of the same digits, as in `Metrics`.
     """
 
@@ -117,8 +117,8 @@ class Robustness(_Record):
 
     Attributes:
         count: digits in each row.
-        accepted_share: of all digits of all rows, the share that was accepted.
-        accepted_accuracy: of those, the share that was read right; null where none was accepted.
+        accepted_share: share of all digits in all rows that was accepted.
+        accepted_accuracy: share of the accepted digits that was read correctly; null if none was accepted.
     """
 
     count: int
@@ -130,12 +130,12 @@ class Robustness(_Record):
 
 
 class TrainingRecord(_Record):
-    """How far training came.
+    """How training went.
 
     Attributes:
-        epochs: the epochs that were begun.
-        chosen_epoch: the one whose weights these are.
-        stopped_by: what ended it early; null where nothing did.
+        epochs: the number of epochs; the last one may have been cut short.
+        chosen_epoch: the epoch whose weights were kept, from 1.
+        stopped_by: what stopped training early; null if nothing did.
     """
 
     epochs: int
@@ -144,7 +144,7 @@ class TrainingRecord(_Record):
 
 
 class Golden(_Record):
-    """A real digit with the answer that the model gave where it was made."""
+    """A real digit, with the answer that the model gave when it was made."""
 
     label: int
     pixels_base64: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{1046}==$", description="784 bytes")]
@@ -160,15 +160,15 @@ class Manifest(_Record):
 
     Attributes:
         canonical_form: version of the canonical form that the network was trained for.
-        code_sha256: digest of the code that decides what a training run makes of its data.
-        acceptance_threshold: answers of at least this confidence are 99.9 % right on the holdout;
-            null where no threshold reaches that.
+        code_sha256: digest of the code that determines what a training run makes of its data.
+        acceptance_threshold: of the answers with at least this confidence 99.9 % are right on the
+            holdout; null if no threshold reaches that.
         acceptance_coverage: the share of the holdout that the threshold accepts.
         temperature: what the logits were divided by, fitted on the holdout (Guo et al., 2017).
         wall_seconds: from the arrays in memory to the exported model.
         holdout_robustness: the table on digits of the holdout; test_robustness, of the test digits.
 
-    Fields with a default are later than the first release; its manifests can still be read.
+    Fields with a default were added after the first release, whose manifests can still be read.
     """
 
     schema_version: Literal[1] = 1

@@ -2,7 +2,7 @@
 
 MNIST's own recipe (LeCun et al., 1998): ink bright on dark, the digit scaled with antialiasing so
 that its longest side is 20 pixels, its centre of mass in the middle of 28x28. A network trained on
-that form reads little else, so every path into the classifier passes here.
+that form reads little else, so every path into the classifier goes through here.
 """
 
 from __future__ import annotations
@@ -22,23 +22,24 @@ type Pixels = NDArray[np.uint8]
 type Floats = NDArray[np.float32]
 type Box = tuple[int, int, int, int]
 
-# Raised with whatever changes pixels; then the tests' references are made anew: tests/canonical_references.py.
+# To be raised by any change to the pixels; then regenerate the tests' references: tests/canonical_references.py.
 VERSION = 1
 SIDE = 28
 INK_SIDE = 20
-# Where MNIST has the centre of mass on average, half a pixel right of and below the middle.
+# MNIST's average centre of mass, half a pixel right of and below the middle.
 CENTRE = 14.0
 TOUCHES_EDGE = "touches_edge"
 
-# The picture is searched for its digit at no more than so many pixels a side.
+# The longest side, in pixels, at which a picture is searched for its digit.
 SEARCH_SIDE = 400
-# What hangs together is found at no more than so many.
+# The longest side at which connected components are found.
 COMPONENT_SIDE = 128
 # A smaller share of the largest component's area is a speck.
 SPECK_SHARE = 0.03
-# The outline of a digit, as MNIST crops it, goes where there is so much ink.
+# A digit's outline, as MNIST crops it, encloses all ink of at least this strength.
 OUTLINE_INK = 0.25
-# Digits of one number: at least so high, and so far apart, as shares of the higher one's height.
+# A further digit has at least these shares of the main one's height and area. Parts with a larger gap than the last,
+# a share of the largest one's longer side, are separate.
 COMPARABLE = 0.6
 COMPARABLE_AREA = 0.25
 APART = 0.25
@@ -46,11 +47,11 @@ APART = 0.25
 
 @dataclass(frozen=True)
 class CanonicalImage:
-    """What the network sees, and how it came about.
+    """What the network sees, and how it was made.
 
     Attributes:
         pixels: uint8 (28, 28), ink bright on dark.
-        steps: what was done to the picture, in order; empty where it already was canonical.
+        steps: what was done to the picture, in order; empty if it was canonical already.
         warnings: what may spoil the answer: `touches_edge`, the digit may be cut off.
     """
 
@@ -82,7 +83,7 @@ def canonicalize(grey: Pixels) -> CanonicalImage:
 
 
 def is_canonical(ink: Pixels) -> bool:
-    """Tell whether pixels, ink bright on dark, already have the form of MNIST.
+    """Return whether pixels, ink bright on dark, already are in MNIST's form.
 
     True of all 70,000 MNIST digits: 28x28, the longest side of the ink 19 or 20 pixels, the centre
     of mass within a pixel of the middle.
@@ -111,7 +112,7 @@ class _Digit:
 
 
 def _only_digit(ink: Floats, scale: float) -> _Digit:
-    """Leave the specks out, and crop to what remains if it is one digit."""
+    """Remove specks, and crop to the rest if it is one digit."""
     factor = -(-max(ink.shape) // COMPONENT_SIDE)
     small = np.asarray(Image.fromarray(ink).reduce(factor)) if factor > 1 else ink
     labels, components = find_components(stroke_mask(small))
@@ -138,7 +139,7 @@ def _only_digit(ink: Floats, scale: float) -> _Digit:
 
 
 def _near(labels: NDArray[np.intp], kept: Group, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return where the picture is on or beside what is kept, bool of that shape."""
+    """Return a mask of the given shape: the kept components and the pixels next to them."""
     mask = Image.fromarray(np.isin(labels, [part.label for part in kept.components]))
     grown = mask.convert("L").filter(ImageFilter.MaxFilter(5))
     return np.asarray(grown.resize((shape[1], shape[0]), Image.Resampling.NEAREST)) > 0

@@ -1,4 +1,4 @@
-"""Connected components of a mask: what of a picture hangs together."""
+"""Connected components of a mask, and groups of those that are close together."""
 
 from __future__ import annotations
 
@@ -61,8 +61,7 @@ def find_components(mask: Mask) -> tuple[NDArray[np.intp], list[Component]]:
     """Label the components of a mask by union-find over the runs of its rows (Rosenfeld and Pfaltz, 1966).
 
     Args:
-        mask: bool (height, width); the time grows with its number of runs, so a large picture is
-            better reduced first.
+        mask: bool (height, width). The time grows with its number of runs, so reduce large pictures first.
 
     Returns:
         intp (height, width), 0 where the mask is not set and the component's label elsewhere; the
@@ -89,12 +88,12 @@ def find_components(mask: Mask) -> tuple[NDArray[np.intp], list[Component]]:
 
 
 def grouped(components: list[Component], apart: float, speck: float) -> list[Group]:
-    """Return the groups of what is close together, the one with the most pixels first.
+    """Group components that are close together; the group with the most pixels comes first.
 
     Args:
         components: largest first, as found.
-        apart: the gap, as a share of the largest box's longer side, from which on things are apart.
-        speck: what has a smaller share of the largest component's area is left out.
+        apart: the gap from which components are separate, as a share of the largest box's longer side.
+        speck: components smaller than this share of the largest one's area are left out.
     """
     reach = apart * max(max(part.right - part.left, part.bottom - part.top) for part in components)
     groups: list[tuple[Component, ...]] = []
@@ -128,7 +127,7 @@ def _roots(rows: NDArray[np.intp], starts: NDArray[np.intp], ends: NDArray[np.in
             parents[run] = run = parents[parents[run]]
         return run
 
-    # Run `above` follows run `below` one row higher; the two pointers never go back.
+    # `above` follows `run` one row higher; neither ever goes back.
     above, all_rows, all_starts, all_ends = 0, rows.tolist(), starts.tolist(), ends.tolist()
     for run, (row, start, end) in enumerate(zip(all_rows, all_starts, all_ends, strict=True)):
         while all_rows[above] < row - 1 or (all_rows[above] == row - 1 and all_ends[above] < start):

@@ -36,7 +36,7 @@ class Format:
     Attributes:
         plugin: Pillow's reader.
         name: as people write it.
-        suffixes: of files, in small letters.
+        suffixes: of files, in lower case.
     """
 
     plugin: type[ImageFile.ImageFile]
@@ -60,10 +60,10 @@ FORMAT_NAMES = " or ".join((", ".join(each.name for each in FORMATS[:-1]), FORMA
 MAX_PIXELS = 4000 * 4000
 # Larger pictures are reduced to about this: far more than a digit of 20 pixels needs.
 LONG_SIDE = 1000
-# Fewer steps of a deep image than this would be noise that looks like contrast.
+# In a deep image a range smaller than this is noise, not contrast.
 MIN_DEEP_RANGE = 256
 
-# Pillow logs as errors what is wrong with a sender's file, and raises besides.
+# Pillow logs problems with a caller's file as errors, and raises them as well.
 logging.getLogger("PIL").setLevel(logging.CRITICAL)
 
 _UPRIGHT = {
@@ -86,7 +86,7 @@ class DecodedImage:
     Attributes:
         pixels: uint8 (height, width), 0 black to 255 white.
         steps: what was done to the picture, in order; empty for a small grey image.
-        scale: pixels of the upright picture as sent for each pixel here, 1 or more.
+        scale: how many pixels of the upright picture as sent one pixel here spans, 1 or more.
     """
 
     pixels: Pixels
@@ -98,15 +98,15 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     """Return the grey pixels of an image file: upright, transparency laid onto white, large ones reduced.
 
     Args:
-        data: a file of one of the FORMATS; of several frames or pages the first counts.
-        max_pixels: an image of more pixels is refused from its header, before it is decoded.
+        data: a file in one of the FORMATS; only the first frame or page is read.
+        max_pixels: a larger image is refused by its header, before it is decoded.
 
     Raises:
         ImageError: empty, of another format, damaged, or too large.
     """
     if not data:
         raise ImageError("the image is empty")
-    # Pillow warns of oddities in files; they are the sender's, and no reason to fail or to print.
+    # Pillow warns of oddities in callers' files. They are no reason to fail or to print.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
@@ -118,7 +118,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
         except ImageError:
             raise
         except Exception as error:
-            # Pillow's readers raise whatever their parsing runs into: OSError, struct.error, KeyError, …
+            # Pillow's readers let all kinds of errors through: OSError, struct.error, KeyError, …
             raise ImageError("the image is damaged or truncated") from error
 
 
@@ -131,7 +131,7 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
             # A tile is decoded whole, however small the picture is.
             _check_size((image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)), max_pixels)
         if max(size) > LONG_SIDE:
-            # JPEG alone can be reduced while it is decoded, by 2, 4 or 8.
+            # Only JPEG can be reduced while it is decoded: by 2, 4 or 8.
             image.draft("L", (LONG_SIDE, LONG_SIDE))
         image.load()
         orientation = _orientation(image)
@@ -151,17 +151,17 @@ def _check_size(size: tuple[int, int], max_pixels: int) -> None:
 
 
 def _webp_canvas(data: bytes) -> tuple[int, int]:
-    """Return the size of an extended WebP's canvas, for which Pillow finds memory on opening; 1x1 for any other."""
+    """Return the canvas size of an extended WebP, which Pillow allocates on opening; 1x1 for any other file."""
     if data[:4] != b"RIFF" or data[8:16] != b"WEBPVP8X" or len(data) < _VP8X_HEADER_BYTES:
         return 1, 1
     return int.from_bytes(data[24:27], "little") + 1, int.from_bytes(data[27:30], "little") + 1
 
 
 def _orientation(image: Image.Image) -> Image.Transpose | None:
-    """Return what turns a camera's picture upright; damaged EXIF data says nothing about the pixels."""
+    """Return how to turn a camera's picture upright; damaged EXIF data is ignored."""
     try:
         return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
-    except Exception:  # whatever parsing runs into, as above
+    except Exception:  # all kinds of errors, as above
         return None
 
 
@@ -184,7 +184,7 @@ def _grey(image: Image.Image) -> tuple[Pixels, list[str]]:
 
 
 def _from_deep(values: NDArray[np.number], factor: int) -> Pixels:
-    """Scale 16 or 32 bits, or floats, to bytes by the range that they use, so that 12-bit scans keep contrast."""
+    """Scale 16 or 32 bits, or floats, from the range that they use to bytes, so that 12-bit scans keep contrast."""
     height, width = (max(1, side // factor) for side in values.shape)
     blocks = values[: height * factor, : width * factor].reshape(height, min(factor, len(values)), width, -1)
     with np.errstate(all="ignore"):

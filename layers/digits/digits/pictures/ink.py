@@ -14,25 +14,25 @@ from digits.errors import UnreadableDigitError
 type Floats = NDArray[np.float32]
 type Ink = NDArray[np.uint8]
 
-# Less than this, of 255, between the darkest and the brightest: there is nothing at all.
+# A picture with a smaller range of greys than this, of 255, is blank.
 MIN_RANGE = 4
-# Less contrast than this, of 255, or than so many times the paper's grain, is too faint to tell from it.
+# Contrast below this, of 255, or below this many times the paper's grain, is too faint to be ink.
 MIN_CONTRAST = 10
 MIN_CONTRAST_IN_GRAINS = 4.0
 MIN_GRAINY_SIDE = 48
-# Paper may be smudged or shadowed up to this much; more is ink.
+# Smudges and shadows on paper have at most this contrast; more is ink.
 SMUDGE = 60
 # Paper that varies by less than this share of the contrast is evenly lit.
 EVEN_LIGHT = 0.1
-# A picture with a larger share of its variance between two tones, one of them darker than shadows are, has no
-# shadow that counts.
+# If a larger share of the variance than this lies between two tones, and one of them is darker than any shadow,
+# shadows do not matter.
 TWO_TONES = 0.83
 DEEP_SHADOW = 0.45
-# Of the border of a digit cropped without a margin at least this share is paper.
+# At least this share of the border is paper, even if a digit is cropped without a margin.
 TIGHT_BORDER = 0.6
 # A border with this share of one class shows no shadow, only paper and perhaps an end of a stroke.
 PLAIN_BORDER = 0.9
-# Light is estimated on so few pixels, in windows that are wider than a stroke.
+# Light is estimated at this longest side, in pixels, in windows that are wider than a stroke.
 LIGHT_SIDE = 64
 LIGHT_WINDOW = 11
 
@@ -42,7 +42,7 @@ class InkMap:
     """The ink of a picture.
 
     Attributes:
-        ink: float32 (height, width), 0 paper to 1 the digit's usual ink, and a little over.
+        ink: float32 (height, width), from 0 for paper to 1 for the digit's usual ink, or a little more.
         steps: what was done to the picture.
     """
 
@@ -70,7 +70,7 @@ class Tones:
 
     @property
     def contrast(self) -> float:
-        """Return how far the classes are apart."""
+        """How far the classes are apart."""
         return self.high - self.low
 
 
@@ -115,7 +115,7 @@ def _grain(values: Floats) -> float:
     """Return the standard deviation of noise from pixel to pixel (after Immerkaer, 1996, with a median)."""
     across = values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
     both = across[2:] - 2 * across[1:-1] + across[:-2]
-    # In a small picture strokes are all there is from pixel to pixel.
+    # In a small picture what changes from pixel to pixel is strokes, not noise.
     return float(np.median(np.abs(both))) * 1.4826 / 6 if max(values.shape) >= MIN_GRAINY_SIDE and both.size else 0.0
 
 
@@ -173,7 +173,7 @@ def _resized(grey: Floats, side: int) -> Floats:
 
 
 def split_tones(values: Floats) -> Tones:
-    """Split values in two classes that differ the most (Otsu, 1979).
+    """Split values into the two classes that differ most (Otsu, 1979).
 
     Args:
         values: float32 of any shape, 0 to 255, not all equal.

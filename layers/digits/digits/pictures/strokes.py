@@ -1,4 +1,4 @@
-"""Strokes as MNIST draws them, whatever pen and lens they come from."""
+"""Strokes redrawn as MNIST has them, whichever pen or camera they come from."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ type Floats = NDArray[np.float32]
 
 # Ink, as a share of the digit's usual ink, that belongs to a stroke.
 STROKE_INK = 0.4
-# Strokes are measured and redrawn where the digit's longest side is so many pixels, four for one of MNIST's.
+# Strokes are measured and redrawn at this longest side of the digit: four pixels for each of MNIST's.
 DRAWING_SIDE = 80
-# Their widths there in MNIST: the 1st and the 97th percentile.
+# MNIST's stroke widths at that size: the 1st and the 97th percentile.
 STROKE_WIDTHS = (5.5, 16.5)
-# Blurred ink up to the first share is paper, from the second on it is full ink; so MNIST keeps its amount of ink.
+# Blurred ink below the first share becomes paper, above the second full ink; MNIST's own ink keeps its amount.
 EDGE_INK = (0.4, 0.9)
 MARGIN = 8
 
 
 def stroke_mask(ink: Floats) -> NDArray[np.bool_]:
-    """Return where ink is that belongs to a stroke; thin ones are faint in a reduced picture.
+    """Return the mask of the strokes; thin ones are faint in a reduced picture.
 
     Args:
         ink: float32 (height, width), 0 paper to 1 ink.
@@ -42,7 +42,7 @@ def redraw(ink: Floats) -> tuple[Floats, tuple[str, ...]]:
     sharp = _sharp(ink / _usual(ink))
     width = _stroke_width(sharp >= 0.5)
     wanted = float(np.clip(width, *STROKE_WIDTHS))
-    # The pen also changes how large the digit is, which is scaled back.
+    # The pen also changes the digit's size, which is scaled back later.
     changes = round((wanted - width) / 2 * DRAWING_SIDE / (DRAWING_SIDE - wanted))
     if not changes:
         return sharp, ()
@@ -56,7 +56,7 @@ def redraw(ink: Floats) -> tuple[Floats, tuple[str, ...]]:
 
 
 def _usual(ink: Floats) -> np.float32:
-    """Return how much ink there usually is where there is some."""
+    """Return the usual amount of ink in a stroke."""
     return np.float32(split_tones(255 * np.clip(ink, 0, 1)).high / 255)
 
 
@@ -70,6 +70,6 @@ def _sharp(ink: Floats) -> Floats:
 
 
 def _stroke_width(drawn: NDArray[np.bool_]) -> float:
-    """Return twice the area over the perimeter, of which a grid shows 4/pi times too much."""
+    """Return twice the area over the perimeter; counted on a grid, the perimeter is 4/pi times too long."""
     perimeter = int(np.diff(drawn, axis=0).sum()) + int(np.diff(drawn, axis=1).sum())
     return 2 * int(drawn.sum()) / max(1.0, perimeter * np.pi / 4)

@@ -1,4 +1,4 @@
-"""Writing the object store: every write states what it expects to find there, and happens once or not at all."""
+"""Writes to the object store: each says what it expects to find there, and happens once or not at all."""
 
 from __future__ import annotations
 
@@ -24,19 +24,19 @@ _CONFIG = Config(  # type: ignore[call-arg]  # the stubs lack the last one
     connect_timeout=3,
     read_timeout=30,
     retries={"mode": "standard", "max_attempts": 3},
-    ignore_configured_endpoint_urls=True,  # read by `endpoint_of` alone, as for those who read
+    ignore_configured_endpoint_urls=True,  # only `endpoint_of` reads them, as for readers
 )
 _LOST = {"PreconditionFailed", "ConditionalRequestConflict"}
-# S3 answers so where it cannot tell yet who of two wins; the next answer is a clear one.
+# S3's answer while it cannot tell which of two writes wins; a retry gets a clear answer.
 _UNDECIDED = "ConditionalRequestConflict"
 _UNDECIDED_TRIES = 4
-# The metadata in which each write carries a name of its own.
+# The metadata key under which each write carries a unique name.
 _WRITE = "digits-write"
 _ABSENT = {"NoSuchKey", "404"}
 
 
 def first_line(error: Exception) -> str:
-    """Return what an error of AWS's client says, without the lines in which it explains itself."""
+    """Return the first line of an AWS client's error; the others only explain it."""
     return str(error).partition("\n")[0].rstrip(":")
 
 
@@ -45,7 +45,7 @@ class Bucket:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Bucket:
-        """Bind the bucket that the environment names, where the environment says that it is; raises as below."""
+        """Bind the bucket and endpoint that the environment names; raises as the constructor does."""
         return cls(environment.get("DIGITS_BUCKET", ""), endpoint=endpoint_of(environment))
 
     def __init__(self, name: str, client: S3Client | None = None, endpoint: str | None = None) -> None:
@@ -55,7 +55,7 @@ class Bucket:
             endpoint: address of an S3-compatible store; None is AWS.
 
         Raises:
-            ConfigurationError: no name, an endpoint that is none, or boto3 finds no usable configuration.
+            ConfigurationError: no name, an invalid endpoint, or boto3 finds no usable configuration.
         """
         if not name:
             raise ConfigurationError("no bucket: set DIGITS_BUCKET to the bucket that holds the models")
@@ -80,7 +80,7 @@ class Bucket:
             raise self._error(key, error) from error
 
     def create(self, key: str, data: bytes) -> str:
-        """Write an object that must not exist yet, and return the tag of its state.
+        """Write an object that must not exist yet, and return its ETag.
 
         Raises:
             ConflictError: it exists.
@@ -89,7 +89,7 @@ class Bucket:
         return self._put(key, data, IfNoneMatch="*")
 
     def replace(self, key: str, data: bytes, etag: str) -> str:
-        """Write an object that must still be in the state that `etag` names, and return the tag of its new state.
+        """Write an object that must still be in the state that `etag` names, and return its new ETag.
 
         Raises:
             ConflictError: it is not.
@@ -101,7 +101,7 @@ class Bucket:
             raise ConflictError(f"{key} was deleted by somebody else meanwhile") from error
 
     def _put(self, key: str, data: bytes, **condition: Any) -> str:
-        """Write under a name of its own, by which a write whose answer got lost is found again."""
+        """Write with a unique name in the metadata, which identifies a write whose answer got lost."""
         metadata = {_WRITE: uuid.uuid4().hex}
         for tries_left in reversed(range(_UNDECIDED_TRIES)):
             try:
@@ -120,7 +120,7 @@ class Bucket:
         raise AssertionError("unreachable")
 
     def _etag_of_write(self, key: str, metadata: dict[str, str]) -> str | None:
-        """Return the tag of an object that this very write has made, as the client asked again; None otherwise."""
+        """Return the object's ETag if this very write made it, at an earlier try of the client; None otherwise."""
         try:
             stored = self._client.head_object(Bucket=self.name, Key=key)
         except (BotoCoreError, ClientError):
@@ -128,7 +128,7 @@ class Bucket:
         return stored["ETag"] if stored["Metadata"].get(_WRITE) == metadata[_WRITE] else None
 
     def delete(self, key: str) -> None:
-        """Delete an object; one that is not there is none already.
+        """Delete an object; it is no error if it does not exist.
 
         Raises:
             StoreError: the store did not answer, or refused.
@@ -169,7 +169,7 @@ class Bucket:
 
 
 def _may_have_written(error: BotoCoreError | ClientError) -> bool:
-    """Tell whether the object may have been written all the same: a lost race, or no clear answer."""
+    """Return whether the object may have been written despite the error: a lost race, or no clear answer."""
     if not isinstance(error, ClientError):
         return True
     status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0)

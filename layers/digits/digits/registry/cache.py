@@ -1,4 +1,4 @@
-"""What a warm container keeps of the object store: one object, parsed, and how long ago it was confirmed."""
+"""One object of the store as a warm container keeps it: parsed, with the time of its last confirmation."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from digits.registry.store import ObjectReader
 
 # After a failed read with nothing to fall back on, callers get the same failure for this long.
 RETRY_SECONDS = 1.0
-# Further failures in a row double the wait, up to so many times.
+# Each further failure in a row doubles the wait, up to this many times the first.
 LONGEST_BACKOFF = 8
 
 logger = logging.getLogger(__name__)
@@ -44,7 +44,7 @@ class _State[T]:
     """What a cache knows.
 
     Attributes:
-        value: the last good one, and the tag of its bytes.
+        value: the last good one; etag, that of its bytes.
         confirmed_at: when the store last said that this is the value.
         failure: why the last read failed.
     """
@@ -56,12 +56,12 @@ class _State[T]:
 
 
 class CachedObject[T]:
-    """One object of the store, parsed, and re-checked at most every so many seconds.
+    """One object of the store, parsed, and re-checked at most once every `ttl_seconds`.
 
     The first caller reads it while the others wait. Later re-checks are done by one caller, in its
-    own request, while the others go on with what there is. Where a re-check fails, the last good
-    value stays, the failure is logged and counted, and the next re-check waits longer. A value
-    that has a greatest age is not answered beyond it, whatever the store says or does not say.
+    own request, while the others use the current value. If a re-check fails, the last good value
+    stays, the failure is logged and counted, and the next re-check waits longer. A value is never
+    returned beyond its greatest age, even if the store does not answer.
 
     Attributes:
         failures: failed reads in a row, up to now.
@@ -83,10 +83,10 @@ class CachedObject[T]:
 
         Args:
             parse: makes the value; what it raises counts as a failed read.
-            missing: makes the error of an absent key.
-            keep_when_missing: whether a key that is gone at a re-check is a failed read, which
-                leaves the last good value in place, or an answer, which ends it.
-            greatest_age_seconds: how long after the store last confirmed it a value is answered.
+            missing: makes the error for a missing key.
+            keep_when_missing: if true, a key that has gone counts as a failed read, and the last
+                good value stays; if false, the value goes too.
+            greatest_age_seconds: how long a value is returned after the store last confirmed it.
         """
         self._reader = reader
         self._key = key
@@ -102,7 +102,7 @@ class CachedObject[T]:
         self.failures = 0
 
     def expire(self) -> None:
-        """Let the next caller ask the store, whenever it was asked last."""
+        """Make the next caller re-check the store."""
         self._checked_at = None
 
     @property
@@ -111,7 +111,7 @@ class CachedObject[T]:
         return self._state.value
 
     def get(self) -> T:
-        """Return the value, read or re-checked where it is due.
+        """Return the value, read or re-checked if that is due.
 
         Raises:
             DigitsError: there is no good value; what `missing` makes, a StoreError, or what
@@ -144,7 +144,7 @@ class CachedObject[T]:
             kept = self._state if self._keep_when_missing else _State[T]()
             self._state = replace(kept, failure=self._missing())
         except DigitsError as error:
-            # Without what it came from, which would keep the refused model in memory.
+            # Without its causes, which would keep the refused model in memory.
             error.__cause__ = error.__context__ = None
             self._state = replace(self._state, failure=error.with_traceback(None))
         finally:

@@ -1,6 +1,6 @@
-"""Credentials for the reader where the environment holds no keys.
+"""Credentials for the reader if the environment holds no keys.
 
-A Lambda function restored from a snapshot gets no keys in its environment but the address of a local
+A Lambda function restored from a snapshot gets no keys in its environment. It gets the address of a local
 endpoint and a token for it (AWS SDK reference guide, "Container credential provider").
 """
 
@@ -19,7 +19,7 @@ TIMEOUT_SECONDS = 2.0
 
 
 def container_credentials(environment: Mapping[str, str]) -> Callable[[], S3Credential] | None:
-    """Return a source of credentials that expire and are fetched again, or None where keys are set."""
+    """Return a source of credentials that expire and are fetched again, or None if there is no endpoint or no need."""
     address = environment.get("AWS_CONTAINER_CREDENTIALS_FULL_URI")
     if not address or environment.get("AWS_ACCESS_KEY_ID"):
         return None

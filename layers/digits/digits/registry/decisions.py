@@ -18,11 +18,11 @@ Outcome = Literal["promote", "force", "refuse", "take back"]
 
 
 class Check(BaseModel):
-    """One thing that a challenger has to show.
+    """One condition that a challenger has to meet.
 
     Attributes:
         figure: what was measured; compared with `limit` in the direction that `rule` names.
-        passed: whether it was shown.
+        passed: whether the condition is met.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -34,7 +34,7 @@ class Check(BaseModel):
 
     @property
     def passed(self) -> bool:
-        """Whether it was shown; a figure that is no number shows nothing."""
+        """Whether the condition is met; NaN meets none."""
         return self.figure >= self.limit if self.rule == "at least" else self.figure <= self.limit
 
 
@@ -43,7 +43,7 @@ class Scores(BaseModel):
 
     Attributes:
         distorted_accuracy: mean over the rows of the robustness table; earlier releases wrote `field_…`.
-        test_accuracy: as its manifest reports it; nothing is decided on it.
+        test_accuracy: as its manifest reports it; plays no part in the decision.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,10 +62,10 @@ class Decision(BaseModel):
     """What was decided on a version, when, against which live version and on which figures.
 
     Attributes:
-        live: what was live then, null where nothing was; where the version was taken back, what is live instead.
+        live: the version that was live then, null if none was; after a rollback, the version that is live instead.
             Earlier releases wrote `champion`.
-        reason: of an operator who overruled the checks or took the version back.
-        holdout_count: digits that both models were scored on.
+        reason: given by an operator who overruled the checks or took the version back.
+        holdout_count: number of digits that both models were scored on.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -80,7 +80,7 @@ class Decision(BaseModel):
 
     @property
     def failed(self) -> list[Check]:
-        """The checks that were not passed."""
+        """The failed checks."""
         return [check for check in self.checks if not check.passed]
 
 
@@ -108,15 +108,15 @@ class Decisions(BaseModel):
 
 
 def recorded(bucket: Bucket, version: str) -> list[Decision]:
-    """Return what was decided on a version, oldest first."""
+    """Return the decisions on a version, oldest first."""
     return _read(bucket, version)[0]
 
 
 def record(bucket: Bucket, version: str, decision: Decision) -> None:
-    """Add to what was decided on a version.
+    """Add a decision on a version.
 
     Raises:
-        ConflictError: somebody else did so at the same time.
+        ConflictError: somebody else added one at the same time.
     """
     before, etag = _read(bucket, version)
     document = Decisions(version=version, decisions=[*before, decision]).to_json()

@@ -1,4 +1,4 @@
-"""Where the object store is: one reading of the environment for those who read it and those who write it."""
+"""Where the object store is: its address, found in the environment in the same way by readers and writers."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from digits.errors import ConfigurationError
 
-# As the AWS SDKs name them; the first that is set and not empty counts.
+# As the AWS SDKs name them; the first one that is set and not empty counts.
 VARIABLES = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 IGNORE_VARIABLE = "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"
 
@@ -20,7 +20,7 @@ def endpoint_of(environment: Mapping[str, str]) -> str | None:
 
 
 def check_endpoint(endpoint: str | None) -> None:
-    """Make sure that an address is one that every client takes alike: no path, no credentials.
+    """Check that an address means the same to every client: no path, no credentials.
 
     Raises:
         ConfigurationError: it is not.

@@ -1,4 +1,4 @@
-"""Where things are in the bucket: no other module knows a key.
+"""Where things are in the bucket; no other module knows the keys.
 
 models/<version>/model.tflite …   immutable, created with If-None-Match: *
 models/<version>/manifest.json    written last: a version is visible only with its manifest
@@ -52,12 +52,12 @@ def pin_key(version: str) -> str:
 
 
 def version_of(key: str) -> str | None:
-    """Return the version that a key under `MODELS` belongs to; None where it belongs to none."""
+    """Return the version that a key under `MODELS` belongs to; None if it belongs to none."""
     name, slash, _ = key.removeprefix(MODELS).partition("/")
     return name if slash and is_version(name) else None
 
 
 def extra_digit(key: str) -> int | None:
-    """Return the digit that a key under `EXTRA` labels its picture with; None where it names none."""
+    """Return the digit that a key under `EXTRA` labels its picture with; None if it names none."""
     match = re.fullmatch(r"([0-9])/.+", key.removeprefix(EXTRA))
     return int(match[1]) if match else None

@@ -1,4 +1,4 @@
-"""The live model as a reader keeps it: loaded at the first need, re-checked later, the last good one staying."""
+"""The live model as a reader caches it: loaded on first use, then re-checked; on failures the last good one stays."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ type LiveModel = CachedObject[LoadedModel]
 
 
 def live_model(reader: ObjectReader, ttl_seconds: float, version: str | None = None) -> LiveModel:
-    """Return the cache of the model that serves; the store is asked at the first `get`.
+    """Return the cache of the model to serve; the store is first asked by `get`.
 
     Args:
-        version: serve this one, whatever is promoted; None serves what is.
+        version: serve this version instead of the live one; None serves the live one.
     """
     bytes_of = partial(read, reader)
     return CachedObject(

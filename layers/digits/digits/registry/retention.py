@@ -14,12 +14,12 @@ from digits.registry.versions import Registry
 if TYPE_CHECKING:
     from digits.registry.bucket import Bucket
 
-# A folder without a manifest may be an upload under way; after so long it is none any more.
+# A folder without a manifest may be an upload in progress; after this long it is abandoned.
 ABANDONED_AFTER = timedelta(days=1)
 
 
 def pin(bucket: Bucket, version: str) -> None:
-    """Keep a version from being pruned, as a deployment is pinned to it.
+    """Keep a version from being pruned because a deployment is pinned to it.
 
     Raises:
         UnknownVersionError: the version is not published.
@@ -27,7 +27,7 @@ def pin(bucket: Bucket, version: str) -> None:
     Registry(bucket).manifest(version)
     with suppress(ConflictError):  # it is pinned already
         bucket.create(pin_key(version), b"")
-    Registry(bucket).manifest(version)  # or it was pruned before that
+    Registry(bucket).manifest(version)  # it may have been pruned in between
 
 
 def unpin(bucket: Bucket, version: str) -> None:
@@ -41,17 +41,17 @@ def pins(bucket: Bucket) -> set[str]:
 
 
 def prune(bucket: Bucket, keep: int, dry_run: bool = False) -> Iterator[str]:
-    """Delete old versions, and what uploads that were given up have left.
+    """Delete old versions, and the remains of abandoned uploads.
 
     Args:
         keep: how many of the newest versions stay, besides the live one, the one before it, and pinned ones.
         dry_run: delete nothing.
 
     Returns:
-        The versions and folders that go, each before it does.
+        The versions and folders to delete, each just before it is deleted.
 
     Raises:
-        CorruptModelError: the pointer cannot be read, so that nobody knows what is live.
+        CorruptModelError: the pointer cannot be read, so what is live is unknown.
         OperationError: there are versions, and none is live.
     """
     registry = Registry(bucket)
@@ -59,7 +59,7 @@ def prune(bucket: Bucket, keep: int, dry_run: bool = False) -> Iterator[str]:
     if versions and registry.live() is None:
         raise OperationError("nothing is live, so that nobody knows what must stay: promote a version first")
     for version in [*versions[: max(0, len(versions) - keep)], *_abandoned(bucket)]:
-        # Asked again for each: a promotion may come between, or an upload be resumed.
+        # Checked again for each: meanwhile a version may be promoted, or an upload resumed.
         pointer = registry.live()
         if version in pins(bucket) or (pointer and version in (pointer.version, pointer.previous)):
             continue
@@ -67,7 +67,7 @@ def prune(bucket: Bucket, keep: int, dry_run: bool = False) -> Iterator[str]:
             continue
         yield version
         if not dry_run:
-            # The manifest goes first: from then on nobody sees the version.
+            # The manifest goes first: without it nobody sees the version.
             bucket.delete(manifest_key(version))
             for key in list(bucket.keys(folder_key(version))):
                 bucket.delete(key)

@@ -19,27 +19,27 @@ from digits.errors import ConfigurationError, ObjectNotFoundError, StoreError
 from digits.registry.credentials import container_credentials
 from digits.registry.endpoint import check_endpoint
 
-# A read is over after TIMEOUT, or twice that where the store fails first and hangs then. A re-check that
-# finds a new model reads three objects, in the one request that does it.
+# A read ends after TIMEOUT, or after twice that if the store first fails and then hangs. A re-check that
+# finds a new model reads three objects, all in one request.
 CONNECT_TIMEOUT = timedelta(seconds=1)
 TIMEOUT = timedelta(seconds=2)
-# Nothing that is read here is anywhere near; what is larger would only fill the memory.
+# Nothing that is read here is nearly as large; a larger object would only fill the memory.
 LARGEST_OBJECT_BYTES = 16 * 2**20
 
 
 @dataclass(frozen=True)
 class StoredObject:
-    """The bytes of an object and the tag that names this state of it."""
+    """The bytes of an object, and the ETag of this state of it."""
 
     data: bytes
     etag: str
 
 
 class ObjectReader(Protocol):
-    """What the request path needs of an object store."""
+    """What the request path needs from an object store."""
 
     def get(self, key: str, etag: str | None = None) -> StoredObject | None:
-        """Return the object, or None where it still is the state that `etag` names.
+        """Return the object, or None if it still is in the state that `etag` names.
 
         Raises:
             ObjectNotFoundError: there is no such key.
@@ -47,11 +47,11 @@ class ObjectReader(Protocol):
         """
 
     def reconnect(self) -> None:
-        """Leave connections and credentials behind, as those in a restored snapshot are stale."""
+        """Replace connections and credentials, because those in a restored snapshot are stale."""
 
 
 def read(reader: ObjectReader, key: str) -> bytes:
-    """Return the bytes of an object, whatever its state; raises as `ObjectReader.get` does."""
+    """Return the bytes of an object; raises as `ObjectReader.get` does."""
     stored = reader.get(key)
     assert stored is not None
     return stored.data
@@ -61,7 +61,7 @@ class S3Reader:
     """An `ObjectReader` over S3 or a store that speaks its protocol."""
 
     def __init__(self, bucket: str, region: str, endpoint: str | None, environment: Mapping[str, str]) -> None:
-        """Name the bucket; nothing is sent before the first `get`, which also reports what is wrong here.
+        """Name the bucket; nothing is sent before the first `get`, which also reports invalid settings.
 
         Args:
             endpoint: URL of an S3-compatible store; None is AWS.
@@ -71,7 +71,7 @@ class S3Reader:
         self._problem = _configuration_problem(bucket, endpoint)
         domain = "amazonaws.com.cn" if region.startswith("cn-") else "amazonaws.com"
         self._bucket, self._region, self._environment = bucket, region, environment
-        # Always said, as the client would otherwise take an empty AWS_ENDPOINT_URL_S3 for an address.
+        # Always given, because the client would otherwise take an empty AWS_ENDPOINT_URL_S3 for an address.
         self._endpoint = endpoint or f"https://s3.{region}.{domain}"
         self._store = None if self._problem else self._connect()
 
@@ -90,7 +90,7 @@ class S3Reader:
         )
 
     def get(self, key: str, etag: str | None = None) -> StoredObject | None:
-        """See `ObjectReader.get`; raises ConfigurationError too, where bucket or endpoint make no sense."""
+        """See `ObjectReader.get`; raises ConfigurationError too, if bucket or endpoint are invalid."""
         if self._store is None:
             raise ConfigurationError(self._problem)
         try:

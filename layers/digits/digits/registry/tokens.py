@@ -26,7 +26,7 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 class TokenRecord(BaseModel):
-    """What is kept of a token."""
+    """What is stored of a token."""
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     created_at: datetime
@@ -42,9 +42,9 @@ class TokenSet:
     records: dict[str, TokenRecord]
 
     def name_of(self, token: str) -> str | None:
-        """Return the name of a token, or None where it is not valid.
+        """Return the name of a token, or None if it is not valid.
 
-        Every record is compared, each in constant time, so that the time taken tells nothing.
+        Every record is compared, each in constant time, so that the time taken reveals nothing.
         """
         digest = _digest(token)
         found = None
@@ -67,7 +67,7 @@ class TokenSet:
 
 
 def issue(bucket: Bucket, name: str) -> str:
-    """Add a random token of that name and return it; it is shown this once and cannot be recovered.
+    """Add a random token of that name and return it; it is shown only once and cannot be recovered.
 
     Raises:
         OperationError: see `add`.
@@ -81,20 +81,20 @@ def add(bucket: Bucket, name: str, token: str) -> None:
     """Make a token valid under a name.
 
     Raises:
-        OperationError: the name is not usable.
+        OperationError: the name is not valid.
         ConflictError: the name is taken, or the file changed meanwhile.
     """
     if not re.fullmatch(NAME_PATTERN, name):
         raise OperationError(f"{name!r} is no name for a token: use letters, digits, '.', '_' and '-', at most 64")
     records, etag = _read(bucket)
     if name in records:
-        raise ConflictError(f"there is a token {name!r} already: revoke it first, or choose another name")
+        raise ConflictError(f"there already is a token {name!r}: revoke it first, or choose another name")
     records[name] = TokenRecord(sha256=_digest(token), created_at=datetime.now(UTC))
     _write(bucket, records, etag)
 
 
 def revoke(bucket: Bucket, name: str) -> None:
-    """End the token of that name.
+    """Revoke the token of that name.
 
     Raises:
         OperationError: there is none.
@@ -123,7 +123,7 @@ def _read(bucket: Bucket) -> tuple[dict[str, TokenRecord], str | None]:
     try:
         return _FILE.validate_json(stored.data), stored.etag
     except ValidationError as error:
-        raise OperationError(f"{TOKENS_KEY} cannot be read; mend or delete it") from error
+        raise OperationError(f"{TOKENS_KEY} cannot be read; fix or delete it") from error
 
 
 def _write(bucket: Bucket, records: dict[str, TokenRecord], etag: str | None) -> None:
