@@ -1,1 +1,1 @@
-"""What is measured rather than tested: accuracy in the field, time, size."""
+"""What is measured rather than tested: accuracy on pictures as people send them, time, size."""

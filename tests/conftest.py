@@ -49,7 +49,7 @@ def _few_digits_per_row() -> None:
 
 @pytest.fixture(scope="session")
 def trained(request: pytest.FixtureRequest) -> Path:
-    """The folder of a version, trained by the real command on the embedded digits."""
+    """The folder of a version, trained on the embedded digits by the command itself; its robustness table is short."""
     return _train(request, "artifacts")
 
 

@@ -12,6 +12,7 @@ from scipy.optimize import minimize_scalar
 from scipy.special import softmax
 from scipy.stats import binomtest
 
+from digits.model.contract import CLASSES
 from digits.model.manifest import Metrics
 
 TARGET_ACCURACY = 0.999
@@ -30,7 +31,7 @@ def measure(probabilities: NDArray[np.float32], labels: NDArray[np.uint8]) -> Me
         count=len(labels),
         accuracy=float(right.mean()),
         accuracy_interval=wilson_interval(int(right.sum()), len(labels)),
-        class_accuracy=[float(right[labels == digit].mean()) for digit in range(10)],
+        class_accuracy=[float(right[labels == digit].mean()) for digit in range(len(CLASSES))],
         negative_log_likelihood=negative_log_likelihood(probabilities, labels),
         expected_calibration_error=calibration_error(probabilities, labels),
     )

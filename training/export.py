@@ -18,6 +18,7 @@ from scipy.special import softmax
 
 from digits.errors import ParityError
 from digits.model.classifier import MAX_BATCH, Classifier
+from digits.model.contract import CLASSES
 from digits.model.manifest import Golden
 from digits.model.proof import GOLDEN_TOLERANCE
 from training.dataset import Part
@@ -154,7 +155,7 @@ def check_parity(network: keras.Model, classifier: Classifier, images: NDArray[n
 
 def make_goldens(classifier: Classifier, part: Part) -> list[Golden]:
     """Return the first digit of each class with its answer."""
-    first = [int(np.flatnonzero(part.labels == label)[0]) for label in range(10)]
+    first = [int(np.flatnonzero(part.labels == label)[0]) for label in range(len(CLASSES))]
     answers = classifier.predict(part.images[first])
     return [
         Golden(

@@ -20,6 +20,7 @@ from scipy.optimize import brentq
 from scipy.stats import norm
 
 from digits.errors import ConfigurationError, CorruptModelError, UnknownVersionError
+from digits.model.contract import CLASSES
 from digits.model.proof import LoadedModel
 from digits.registry.bucket import Bucket
 from digits.registry.decisions import Check, Decision, Scores, record
@@ -249,7 +250,7 @@ def _comparisons(old: _Answers, new: _Answers, holdout: Part, margins: Margins) 
     gained, lost = int((new.right & ~old.right).sum()), int((old.right & ~new.right).sum())
     bound = non_inferiority_bound(gained, lost, len(holdout))
     yield Check(name="accuracy, difference at 95 %", figure=bound, rule="at least", limit=-margins.accuracy)
-    for digit in range(10):
+    for digit in range(len(CLASSES)):
         chosen = holdout.labels == digit
         yield _loss(f"digit {digit}", old.right[chosen], new.right[chosen], margins.class_accuracy)
     for name, right in old.right_by_row.items():

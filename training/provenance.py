@@ -17,6 +17,30 @@ if TYPE_CHECKING:
     from training.dataset import Dataset
     from training.recipes import Recipe
 
+# Modules that start a training, show it, or do something with its outcome.
+_AROUND = {
+    "__main__",
+    "artifacts",
+    "lease",
+    "progress",
+    "promotion",
+    "quiet",
+    "registry_commands",
+    "retraining",
+    "train_commands",
+}
+# Modules that start a training, show it, or do something with its outcome.
+_AROUND = {
+    "__main__",
+    "artifacts",
+    "lease",
+    "progress",
+    "promotion",
+    "quiet",
+    "registry_commands",
+    "retraining",
+    "train_commands",
+}
 _LIBRARIES = ("tensorflow", "tensorflow-cpu", "keras", "ai-edge-litert", "numpy")
 
 
@@ -34,7 +58,8 @@ def made_from(manifest: Manifest, recipe: Recipe, dataset: Dataset, seed: int) -
 
 def code_sha256() -> str:
     """Return the digest of the code that determines what a training run makes of its data."""
-    return sources_sha256(Path(__file__).parent, *_folders(pictures, model))
+    training = sorted(Path(__file__).parent.glob("*.py"))
+    return sources_sha256(*(path for path in training if path.stem not in _AROUND), *_folders(pictures, model))
 
 
 def canonical_form_sha256(*more: ModuleType) -> str:

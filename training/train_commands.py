@@ -31,7 +31,7 @@ def add_commands(commands: argparse._SubParsersAction[argparse.ArgumentParser]) 
         command.add_argument(
             "--recipe",
             default="default",
-            help="'default', 'quick' (seconds), 'best' (minutes) or 'reference' (as published)",
+            help="'default', 'quick', 'best' or 'reference' (as published); the README says how long each takes",
         )
         command.add_argument("--output", type=Path, default=OUTPUT, metavar="FOLDER", help="(default: artifacts)")
         command.add_argument(

@@ -1,13 +1,13 @@
 """The errors of a request that is not as it should be; HTTP alone knows them.
 
-InputError                        of the shared package
-└── RequestError                  the request cannot be answered as it is
-├── MalformedRequestError         not JSON, or nothing in it
-├── FieldError                    one field is wrong; carries a JSON pointer
-├── BodyTooLargeError
-├── MediaTypeError                a content type that is not served
-├── NotFoundError                 a model or version that is not here
-└── AuthenticationError           no token, or one that is not valid
+InputError                            of the shared package
+└── RequestError                      the request cannot be answered as it is
+    ├── MalformedRequestError             not JSON, or nothing in it
+    ├── FieldError                        one field is wrong; carries a JSON pointer
+    ├── BodyTooLargeError
+    ├── MediaTypeError                    a content type that is not served
+    ├── NotFoundError                     a model or version that is not here
+    └── AuthenticationError               no token, or one that is not valid
 """
 
 from __future__ import annotations

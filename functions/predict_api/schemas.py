@@ -7,6 +7,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
+from digits.model.contract import CLASSES
+
 
 class Health(BaseModel):
     """The process is up.
@@ -39,9 +41,12 @@ class Explanation(BaseModel):
 class Prediction(BaseModel):
     """The digit that was read."""
 
-    pred: Annotated[int, Field(ge=0, le=9, examples=[7])]
+    pred: Annotated[int, Field(ge=0, le=len(CLASSES) - 1, examples=[7])]
     conf: Annotated[float, Field(ge=0, le=1, description="the probability of `pred`", examples=[0.94])]
-    probabilities: Annotated[list[float], Field(min_length=10, max_length=10, description="of the digits 0 to 9")]
+    probabilities: Annotated[
+        list[float],
+        Field(min_length=len(CLASSES), max_length=len(CLASSES), description="of the digits 0 to 9"),
+    ]
     accepted: Annotated[bool, Field(description="whether `conf` reaches the model's published threshold")]
     warnings: Annotated[list[str], Field(description="`touches_edge`: the digit may be cut off")]
     input_sha256: Annotated[str, Field(description="digest of the image file, or of the 784 pixels as bytes")]

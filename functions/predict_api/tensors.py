@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.pictures.canonical import SIDE
 from functions.predict_api.documents import parse_object, pointer, validate
 from functions.predict_api.errors import FieldError, MalformedRequestError
 from functions.predict_api.inference_schemas import (
@@ -31,7 +32,7 @@ from functions.predict_api.inference_schemas import (
 MAX_JSON_IMAGES = 1_000
 # Commas and opening brackets of that many images, nested, and of what is around them: the rest of the body's
 # limit is for binary data.
-_MAX_JSON_MARKS = MAX_JSON_IMAGES * (28 * 28 + 28 + 1) + 1_000
+_MAX_JSON_MARKS = MAX_JSON_IMAGES * (SIDE * SIDE + SIDE + 1) + 1_000
 _TOO_MANY_VALUES = f"JSON is for up to {MAX_JSON_IMAGES:,} images; more can come as binary data"
 # An image may also begin with these bytes; its sender must announce that it is raw.
 _OBJECT = re.compile(rb"(?:" + codecs.BOM_UTF8 + rb")?\s*\{")

@@ -19,7 +19,7 @@ from digits.registry.decisions import Decision
 from digits.registry.layout import POINTER_KEY, TOKENS_KEY, manifest_key, object_key
 from digits.registry.retention import prune
 from digits.registry.versions import Registry
-from tests.integration.test_registry import another
+from tests.integration.test_versions import another
 
 type Version = tuple[Manifest, dict[str, bytes]]
 

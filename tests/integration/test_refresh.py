@@ -36,7 +36,7 @@ from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
 from tests import events
 from tests.conftest import Handler
-from tests.integration.test_registry import another
+from tests.integration.test_versions import another
 
 type Version = tuple[Manifest, dict[str, bytes]]
 

@@ -1,4 +1,4 @@
-"""From a picture to an answer: the one path for the API, its client, batches, and the training's `test` command.
+"""From a picture to an answer: the one path for the API, its client, and the training's `test` command.
 
     Picture.of_file, Picture.of_pixels    decoded: raises ImageError
     prepare                               in canonical form: raises UnreadableDigitError, which carries the verdict

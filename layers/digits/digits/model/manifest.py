@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from digits.errors import CorruptModelError
-from digits.model.contract import Tensor
+from digits.model.contract import CLASSES, Tensor
 from digits.model.identity import VERSION_PATTERN
+from digits.pictures.canonical import SIDE
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -148,11 +149,11 @@ class Golden(_Record):
 
     label: int
     pixels_base64: Annotated[str, Field(pattern=r"^[A-Za-z0-9+/]{1046}==$", description="784 bytes")]
-    probabilities: Annotated[list[float], Field(min_length=10, max_length=10)]
+    probabilities: Annotated[list[float], Field(min_length=len(CLASSES), max_length=len(CLASSES))]
 
     def pixels(self) -> NDArray[np.uint8]:
         """Return uint8 (28, 28)."""
-        return np.frombuffer(base64.b64decode(self.pixels_base64), np.uint8).reshape(28, 28)
+        return np.frombuffer(base64.b64decode(self.pixels_base64), np.uint8).reshape(SIDE, SIDE)
 
 
 class Manifest(_Record):
