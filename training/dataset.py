@@ -243,7 +243,7 @@ def read_arrays(data: bytes, source: str) -> dict[str, NDArray[Any]]:
         with np.load(BytesIO(data), allow_pickle=False) as archive:
             arrays = dict(archive)
     except _UNREADABLE as error:
-        raise DataError(f"{source} is not a readable npz file") from error
+        raise DataError(f"{source} is no readable npz file") from error
     if not all(isinstance(array, np.ndarray) for array in arrays.values()):
         raise DataError(f"{source} holds more than arrays")
     return arrays

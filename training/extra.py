@@ -79,7 +79,7 @@ def _merged(dataset: Dataset, source: str, examples: Iterable[Example], say: Cal
         digest = _digest(pixels)
         _, first_label, first_name = taken.get(digest, (pixels, label, name))
         if first_label != label:
-            raise DataError(f"{name} and {first_name} show the same picture but have different labels")
+            raise DataError(f"{name} shows what {first_name} shows, but has another label")
         if digest in taken or known.has(pixels):
             duplicates += 1
         else:
