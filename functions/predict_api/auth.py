@@ -40,6 +40,7 @@ class Gate:
             ttl_seconds=ttl_seconds,
             keep_when_missing=False,
             greatest_age_seconds=greatest_age_seconds,
+            longest_backoff=1,  # a token that is revoked in an outage ends as soon as any other
         )
 
     def authenticate(self, *tokens: str | None) -> str:

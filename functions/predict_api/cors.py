@@ -66,7 +66,8 @@ _HOST = r"(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*[a-z0-9_](?:[a-z0-9_-]*[a-z0-
 _ORIGIN = re.compile(
     rf"(?P<scheme>[a-z][a-z0-9+.-]*)://(?P<host>(?:\*\.)?{_HOST}|\[[0-9a-f:.]+\])(?P<port>:\d{{1,5}})?"
 )
-_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+_DEFAULT_PORTS = {"http": 80, "https": 443}
+_LAST_PORT = 65_535
 
 
 def read_origins(text: str) -> tuple[str, ...]:
@@ -87,8 +88,10 @@ def _read_origin(text: str) -> str:
     if found is None:
         wanted = "*, https://example.com, http://localhost:3000 or https://*.example.com"
         raise ConfigurationError(f"DIGITS_ALLOWED_ORIGINS names {text!r}, which is no origin like {wanted}")
-    scheme, host, port = found["scheme"], found["host"], found["port"] or ""
-    return f"{scheme}://{host}" + ("" if port == _DEFAULT_PORTS.get(scheme) else port)
+    scheme, host, port = found["scheme"], found["host"], int((found["port"] or ":0")[1:])
+    if port > _LAST_PORT:
+        raise ConfigurationError(f"DIGITS_ALLOWED_ORIGINS names {text!r}, whose port is none")
+    return f"{scheme}://{host}" + ("" if port in (0, _DEFAULT_PORTS.get(scheme)) else f":{port}")
 
 
 @dataclass(frozen=True)
@@ -134,7 +137,8 @@ def _matches(allowed: str, origin: str) -> bool:
     if "*." not in allowed:
         return allowed in ("*", origin)
     before, _, after = allowed.partition("*")
-    return origin.startswith(before) and origin.endswith(after) and len(origin) > len(allowed) - 1
+    inside = origin.removeprefix(before).removesuffix(after)
+    return origin == before + inside + after and re.fullmatch(_HOST, inside) is not None
 
 
 class CORSMiddleware:

@@ -8,6 +8,7 @@ from functions.predict_api.errors import BodyTooLargeError, MalformedRequestErro
 
 # HTTP's deflate is zlib's format, and zlib's name for the header that it should expect is a number.
 _WINDOW_BITS = {"gzip": 16 + zlib.MAX_WBITS, "deflate": zlib.MAX_WBITS}
+_ALIASES = {"x-gzip": "gzip"}  # RFC 9110
 
 
 def decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
@@ -19,6 +20,7 @@ def decompress(data: bytes, encoding: str, limit_bytes: int) -> bytes:
         BodyTooLargeError: more than the limit would come out.
     """
     encoding = encoding.strip().lower()
+    encoding = _ALIASES.get(encoding, encoding)
     if encoding in ("", "identity"):
         return data
     if encoding not in _WINDOW_BITS:

@@ -28,7 +28,10 @@ class _Part:
         A nameless one is told from a text field by its type or, as many clients give none, by its bytes: files of
         images are no text. A browser's field in which no file was chosen has an empty name and no bytes.
         """
-        name = self.headers.get_filename()  # also of `filename*` (RFC 5987)
+        try:
+            name = self.headers.get_filename()  # also of `filename*` (RFC 5987)
+        except ValueError:  # of a `filename*` in an encoding that is none for this
+            name = "unreadable"
         if name is not None:
             return bool(name or self.data)
         kind = self.headers.get_content_type()

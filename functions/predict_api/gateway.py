@@ -23,10 +23,12 @@ def is_http(event: Any) -> bool:
 
 def header(event: dict[str, Any], name: str) -> str | None:
     """Return a header of an event as it came, whatever else may be wrong with it."""
-    headers = event.get("headers")
-    for key, value in headers.items() if isinstance(headers, dict) else ():
-        if str(key).lower() == name and isinstance(value, str):
-            return value
+    for member in ("headers", "multiValueHeaders"):
+        headers = event.get(member)
+        for key, value in headers.items() if isinstance(headers, dict) else ():
+            first = value[0] if isinstance(value, list) and value else value
+            if str(key).lower() == name and isinstance(first, str):
+                return first
     return None
 
 
@@ -60,6 +62,7 @@ def _complete_format_2(event: dict[str, Any], context: dict[str, Any]) -> None:
     event["cookies"] = [_text(cookie) for cookie in cookies] if isinstance(cookies, list) else []
     event["rawQueryString"] = _text(event.get("rawQueryString"))
     event["version"] = "2.0"
+    event["resource"] = ""
 
 
 def _complete_format_1(event: dict[str, Any], context: dict[str, Any]) -> None:
@@ -69,14 +72,13 @@ def _complete_format_1(event: dict[str, Any], context: dict[str, Any]) -> None:
     for name in ("queryStringParameters", "multiValueQueryStringParameters"):
         given = event.get(name)
         event[name] = {_text(key): _texts(value) for key, value in given.items()} if isinstance(given, dict) else {}
+    event["resource"] = _text(event.get("resource"))
     if "version" in event:
         event["version"] = "1.0"
-    else:
-        event["resource"] = _text(event.get("resource"))
 
 
 def _method(http: dict[str, Any]) -> str:
-    method = _text(http.get("method"))
+    method = _text(http.get("method")).upper()
     if not method:
         raise MalformedRequestError("the event names no method")
     return method
@@ -105,7 +107,8 @@ def _body(event: dict[str, Any]) -> bytes:
     if not isinstance(body, str):  # as an integration without proxy hands JSON on
         return _text(json.dumps(body, ensure_ascii=False)).encode()
     try:
-        return base64.b64decode(body) if event.get("isBase64Encoded") else body.encode()
+        encoded = str(event.get("isBase64Encoded")).lower() == "true"  # mapping templates write it as text
+        return base64.b64decode("".join(body.split()), validate=True) if encoded else body.encode()
     except ValueError as error:
         raise MalformedRequestError("the event's body is neither text nor base64") from error
 

@@ -102,7 +102,10 @@ def _gateway_response(event: dict[str, Any], problem: dict[str, Any]) -> dict[st
         headers |= CORSPolicy(allowed_origins(os.environ)).headers(gateway.header(event, "origin"))
     if problems.INFERENCE_PROTOCOL_PATH in str(event.get("rawPath") or event.get("path")):
         problem["error"] = problem["detail"]
-    return {"statusCode": problem["status"], "headers": headers, "body": json.dumps(problem), "isBase64Encoded": False}
+    http = event["requestContext"].get("http")
+    method = event.get("httpMethod") or (http.get("method") if isinstance(http, dict) else None)
+    body = "" if method == "HEAD" else json.dumps(problem)
+    return {"statusCode": problem["status"], "headers": headers, "body": body, "isBase64Encoded": False}
 
 
 def before_snapshot() -> None:

@@ -11,7 +11,14 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
-from digits.errors import ConflictError, CorruptModelError, NoModelError, OperationError, UnknownVersionError
+from digits.errors import (
+    ConflictError,
+    CorruptModelError,
+    NoModelError,
+    OperationError,
+    StoreError,
+    UnknownVersionError,
+)
 from digits.model.manifest import Manifest
 from digits.registry import decisions, retention, tokens
 from digits.registry.bucket import Bucket
@@ -173,6 +180,18 @@ def test_a_write_whose_answer_got_lost_is_no_lost_race(bucket: Bucket, slim: Ver
     for _ in range(2):
         decisions.record(lossy, slim[0].version, PROMOTE.model_copy(update={"decided_at": datetime.now(UTC)}))
     assert len(decisions.recorded(bucket, slim[0].version)) == 2
+
+
+def test_a_write_that_nobody_can_tell_of_is_told_as_such(bucket: Bucket) -> None:
+    class Away(Client):
+        def __getattr__(self, name: str) -> Any:
+            if name == "head_object":
+                raise ReadTimeoutError(endpoint_url="the store")
+            return super().__getattr__(name)
+
+    lossy = Bucket(bucket.name, Away(bucket._client, put_without_answer))  # type: ignore[arg-type]
+    with pytest.raises(StoreError, match="may have been written, or not"):
+        lossy.create("key", b"data")
 
 
 @pytest.mark.parametrize("put", [put_twice, put_without_answer])

@@ -11,7 +11,7 @@ import weakref
 import pytest
 
 from digits.errors import CorruptModelError, NoModelError, ObjectNotFoundError, StoreError
-from digits.registry.cache import CachedObject, Moment
+from digits.registry.cache import LONGEST_BACKOFF, CachedObject, Moment
 from digits.registry.store import StoredObject
 
 
@@ -48,7 +48,11 @@ class Clock:
 
 
 def cached(
-    reader: FakeReader, clock: Clock, keep_when_missing: bool = True, greatest_age_seconds: float = float("inf")
+    reader: FakeReader,
+    clock: Clock,
+    keep_when_missing: bool = True,
+    greatest_age_seconds: float = float("inf"),
+    longest_backoff: float = LONGEST_BACKOFF,
 ) -> CachedObject[str]:
     return CachedObject(
         reader,
@@ -58,6 +62,7 @@ def cached(
         ttl_seconds=60,
         keep_when_missing=keep_when_missing,
         greatest_age_seconds=greatest_age_seconds,
+        longest_backoff=longest_backoff,
         clock=clock,
     )
 
@@ -271,3 +276,28 @@ def test_callers_of_a_value_that_is_too_old_wait_for_the_read_instead_of_getting
         thread.join()
     assert answers == ["b"] * 8
     assert reader.etags == [None, "a"]
+
+
+def test_a_value_that_becomes_too_old_while_another_caller_asks_is_waited_for() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = aging(reader, clock)
+    value.get()
+    reader.delay_seconds, clock.now = 0.2, 61
+    first = threading.Thread(target=value.get)
+    first.start()
+    while not value._lock.locked():
+        time.sleep(0.001)
+    clock.now = 901.5  # beyond the greatest age, with the store being asked by the other
+    assert value.get() == "a"
+    first.join()
+
+
+def test_a_cache_without_back_off_asks_again_after_each_ttl() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock, longest_backoff=1)
+    value.get()
+    reader.failure = StoreError("down")
+    for clock.now in range(60, 901, 60):
+        assert value.get() == "a"
+    reader.failure, reader.data, clock.now = None, b"b", 960
+    assert value.get() == "b"

@@ -43,7 +43,21 @@ def test_readers_and_writers_look_for_the_store_in_the_same_place(
 
 
 @pytest.mark.parametrize("name", ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"])
-@pytest.mark.parametrize("endpoint", [f"{HERE}/s3", "http://user:secret@127.0.0.1:9", "127.0.0.1:9", "ftp://store"])
+@pytest.mark.parametrize(
+    "endpoint",
+    [
+        f"{HERE}/s3",
+        "http://user:secret@127.0.0.1:9",
+        "127.0.0.1:9",
+        "ftp://store",
+        "http://::::",
+        "http://.",
+        "http://a_store:9000",
+        "http://store:99999",
+        "http://store?x",
+        "http://[::1",
+    ],
+)
 def test_an_endpoint_that_only_one_of_them_would_take_is_refused_by_both(name: str, endpoint: str) -> None:
     environment = {"DIGITS_BUCKET": "digits", name: endpoint}
     with pytest.raises(ConfigurationError, match="no http or https address"):

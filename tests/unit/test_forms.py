@@ -40,6 +40,8 @@ def files(*parts: bytes) -> list[bytes]:
         """name="file"; FileName*=utf-8'en'7.png""",
         """name="file"; filename="7.png"; filename*=UTF-8''7.png""",
         'name="file"; filename*0="7"; filename*1=".png"',
+        """name="file"; filename*=idna''x.png""",
+        """name="file"; filename*=undefined''x.png""",
         'name="file"; filename=""',
         'name="file"',
         'name="file"\r\nContent-Type: image/png',

@@ -123,8 +123,10 @@ class Bucket:
         """Return the object's ETag if this very write made it, at an earlier try of the client; None otherwise."""
         try:
             stored = self._client.head_object(Bucket=self.name, Key=key)
-        except (BotoCoreError, ClientError):
-            return None
+        except (BotoCoreError, ClientError) as error:
+            if isinstance(self._error(key, error), ObjectNotFoundError):
+                return None
+            raise StoreError(f"{key} may have been written, or not: look before trying again") from error
         return stored["ETag"] if stored["Metadata"].get(_WRITE) == metadata[_WRITE] else None
 
     def delete(self, key: str) -> None:

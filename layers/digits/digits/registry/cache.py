@@ -77,6 +77,7 @@ class CachedObject[T]:
         ttl_seconds: float,
         keep_when_missing: bool,
         greatest_age_seconds: float = float("inf"),
+        longest_backoff: float = LONGEST_BACKOFF,
         clock: Callable[[], Moment] = now,
     ) -> None:
         """Bind a key of the store to what its bytes mean.
@@ -95,6 +96,7 @@ class CachedObject[T]:
         self._ttl_seconds = ttl_seconds
         self._keep_when_missing = keep_when_missing
         self._greatest_age_seconds = greatest_age_seconds
+        self._longest_backoff = longest_backoff
         self._clock = clock
         self._lock = threading.Lock()
         self._state: _State[T] = _State()
@@ -117,17 +119,19 @@ class CachedObject[T]:
             DigitsError: there is no good value; what `missing` makes, a StoreError, or what
                 `parse` raised.
         """
-        if self._is_due() and self._lock.acquire(blocking=not self._is_good(self._state)):
-            try:
-                if self._is_due():
-                    self._refresh()
-            finally:
-                self._lock.release()
-        state = self._state
-        if state.value is not None and self._is_good(state):
-            return state.value
-        assert state.failure is not None
-        raise state.failure.with_traceback(None)
+        while True:
+            if self._is_due() and self._lock.acquire(blocking=not self._is_good(self._state)):
+                try:
+                    if self._is_due():
+                        self._refresh()
+                finally:
+                    self._lock.release()
+            state = self._state
+            if state.value is not None and self._is_good(state):
+                return state.value
+            if state.failure is not None:
+                raise state.failure.with_traceback(None)
+            # The value became too old just now, while another caller asked: it is due.
 
     def _is_due(self) -> bool:
         return self._checked_at is None or self._checked_at.until(self._clock()) >= self._wait_seconds()
@@ -156,10 +160,11 @@ class CachedObject[T]:
 
     def _wait_seconds(self) -> float:
         wait_seconds = self._ttl_seconds if self._is_good(self._state) else RETRY_SECONDS
-        return wait_seconds * min(2.0 ** min(max(0, self.failures - 1), LONGEST_BACKOFF), LONGEST_BACKOFF)
+        return wait_seconds * min(2.0 ** min(max(0, self.failures - 1), LONGEST_BACKOFF), self._longest_backoff)
 
     def _read(self) -> _State[T]:
+        asked_at = self._clock()
         stored = self._reader.get(self._key, self._state.etag)
         if stored is None:
-            return replace(self._state, failure=None, confirmed_at=self._clock())
-        return _State(self._parse(stored.data), stored.etag, self._clock())
+            return replace(self._state, failure=None, confirmed_at=asked_at)
+        return _State(self._parse(stored.data), stored.etag, asked_at)

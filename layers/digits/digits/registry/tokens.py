@@ -90,7 +90,11 @@ def add(bucket: Bucket, name: str, token: str) -> None:
     if name in records:
         raise ConflictError(f"there already is a token {name!r}: revoke it first, or choose another name")
     records[name] = TokenRecord(sha256=_digest(token), created_at=datetime.now(UTC))
-    _write(bucket, records, etag)
+    try:
+        _write(bucket, records, etag)
+    except ConflictError:
+        if _read(bucket)[0].get(name) != records[name]:  # or it was written, and another one after it
+            raise
 
 
 def revoke(bucket: Bucket, name: str) -> None:
