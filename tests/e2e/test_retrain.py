@@ -72,7 +72,7 @@ def test_the_handler_trains_promotes_and_the_running_api_follows(
         **store.environment(),
     }
     handler = "tests.few_digits.handler"
-    tokens.add(Bucket(BUCKET), "test", TOKEN)
+    tokens.add(Bucket.from_environment(os.environ), "test", TOKEN)
     with running_api(store.environment()) as server, emulated([sys.executable], handler, environment) as invoke:
         assert answering_version(server) is None
         outcome: dict[str, Any] = invoke(json.loads(EVENT.read_text()))
@@ -80,7 +80,7 @@ def test_the_handler_trains_promotes_and_the_running_api_follows(
         time.sleep(2 * TTL_SECONDS)
         assert answering_version(server) == outcome["version"]
         assert invoke({})["outcome"] == "unchanged"
-    Registry(Bucket(BUCKET)).verify(outcome["version"])
+    Registry(Bucket.from_environment(os.environ)).verify(outcome["version"])
 
 
 @pytest.mark.docker
@@ -92,7 +92,7 @@ def test_sam_local_invoke_retrains_and_the_running_api_follows(
     here, there = lambda_invoke.store_addresses()
     live = second_version[0].version
     with running_store(host=here) as store:
-        bucket = Bucket(BUCKET)
+        bucket = Bucket.from_environment(os.environ)
         tokens.add(bucket, "test", TOKEN)
         Registry(bucket).publish(*second_version)
         Registry(bucket).promote(live)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import boto3
@@ -52,7 +53,7 @@ def test_a_fresh_stack_gets_a_model_and_a_token_once(
     monkeypatch.setattr(deploy, "run_training", run_training)
     deploy.finish(stack)
     printed = capsys.readouterr().out
-    bucket = Bucket("the-stacks-bucket")
+    bucket = Bucket.from_environment({**os.environ, "DIGITS_BUCKET": "the-stacks-bucket"})
     assert ran == ["train", "publish"]
     assert Registry(bucket).load().manifest.version == trained.name
     assert "https://api.example" in printed

@@ -98,7 +98,7 @@ def test_an_unknown_version_cannot_be_promoted(bucket: Bucket) -> None:
 
 def test_a_missing_bucket_is_named(published: Bucket) -> None:
     with pytest.raises(ConfigurationError, match="no bucket 'elsewhere'"):
-        Registry(Bucket("elsewhere")).versions()
+        Registry(Bucket("elsewhere", published._client)).versions()
 
 
 @pytest.mark.parametrize(
