@@ -348,7 +348,7 @@ def test_a_snapshot_with_settings_that_make_no_sense_is_taken_too(
     monkeypatch.setenv("DIGITS_MODEL_TTL_SECONDS", "soon")
     predict_api.before_snapshot()
     predict_api.after_restore()
-    assert cold_handler(events.load("http_v2_health"))["statusCode"] == 500
+    assert cold_handler(events.load("http_v2_health"))["statusCode"] == 503  # not configured
 
 
 def test_the_hooks_are_those_that_lambdas_runtime_calls() -> None:
