@@ -33,7 +33,7 @@ type Version = tuple[Manifest, dict[str, bytes]]
 type Output = pytest.CaptureFixture[str]
 
 TRAIN = ["train", "--data", "embedded", "--recipe", "quick"]
-TRAIN_LONG = [sys.executable, "-m", "tests.few_digits", "train", "--data", "embedded", "--recipe", "quick"]
+TRAIN_LONG = [sys.executable, "-m", "tests.few_digits", "train", "--data", "embedded", "--recipe", "default"]
 # TensorFlow uses what Python 3.15 will not have.
 TENSORFLOW_WARNS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
 
