@@ -88,10 +88,11 @@ def _read_origin(text: str) -> str:
     if found is None:
         wanted = "*, https://example.com, http://localhost:3000 or https://*.example.com"
         raise ConfigurationError(f"DIGITS_ALLOWED_ORIGINS names {text!r}, which is no origin like {wanted}")
-    scheme, host, port = found["scheme"], found["host"], int((found["port"] or ":0")[1:])
-    if port > _LAST_PORT:
+    scheme, host = found["scheme"], found["host"]
+    port = int(found["port"][1:]) if found["port"] else _DEFAULT_PORTS.get(scheme)
+    if port is not None and not 0 < port <= _LAST_PORT:
         raise ConfigurationError(f"DIGITS_ALLOWED_ORIGINS names {text!r}, whose port is none")
-    return f"{scheme}://{host}" + ("" if port in (0, _DEFAULT_PORTS.get(scheme)) else f":{port}")
+    return f"{scheme}://{host}" + ("" if port == _DEFAULT_PORTS.get(scheme) else f":{port}")
 
 
 @dataclass(frozen=True)

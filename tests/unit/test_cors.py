@@ -45,6 +45,8 @@ def test_origins_are_read_as_a_browser_writes_them(text: str, origins: tuple[str
         "https://a.example//",
         "https://a.example?x",
         "https://a.example:port",
+        "https://a.example:0",
+        "https://a.example:65536",
         "https://user@a.example",
         "https://a.example;https://b.example",
         "https://a.example https://b.example",
