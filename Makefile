@@ -144,7 +144,6 @@ $(BUILT_ALL): .aws-sam/sources .aws-sam/image-sources | setup
 	@$(IMAGE_ID) 2>/dev/null | cmp -s - $(BUILT_ALL) || rm -f $@
 	@$(call CHECKSUMS,$(IMAGE_SOURCES)) | cmp -s - $@ || $(call CHECKSUMS,$(IMAGE_SOURCES)) > $@
 
-.PHONY: _always
 _always:
 
 .DELETE_ON_ERROR:

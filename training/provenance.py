@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 from importlib.metadata import PackageNotFoundError, version
@@ -11,24 +10,13 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 from digits import model, pictures
+from digits.model.identity import sha256
 from digits.model.manifest import Manifest
 
 if TYPE_CHECKING:
     from training.dataset import Dataset
     from training.recipes import Recipe
 
-# Modules that start a training, show it, or do something with its outcome.
-_AROUND = {
-    "__main__",
-    "artifacts",
-    "lease",
-    "progress",
-    "promotion",
-    "quiet",
-    "registry_commands",
-    "retraining",
-    "train_commands",
-}
 # Modules that start a training, show it, or do something with its outcome.
 _AROUND = {
     "__main__",
@@ -70,7 +58,7 @@ def canonical_form_sha256(*more: ModuleType) -> str:
 def sources_sha256(*places: Path) -> str:
     """Return the digest of Python files; a folder stands for all those in it."""
     paths = [path for place in places for path in (sorted(place.rglob("*.py")) if place.is_dir() else [place])]
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()
+    return sha256(b"".join(path.read_bytes() for path in paths))
 
 
 def _folders(*packages: ModuleType) -> list[Path]:

@@ -75,19 +75,19 @@ def retrain(
     data = _data(bucket, environment, say)
     registry = Registry(bucket)
     version = _made_before(registry, recipe, data)
-    if version is None:
-        _distorted(data, output, say)  # made and kept before the time that is left is asked for
-        say(f"recipe: {recipe.name}: {recipe.summary}")
-        progress = progress or _each_epoch(say)
-        version = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress).name
-        challenger = registry.publish(*read_folder(output / version))
-        say(f"published {version}")
-    elif _settled(bucket, version):
+    if version and _settled(bucket, version):
         say(f"nothing to do: {version} was made from the same data, recipe and code, and has been decided on")
         return Retrained(version, next(reversed(decisions.recorded(bucket, version)), None), changed=False)
-    else:
+    # Made and kept before the training asks how much time is left.
+    distorted, *_ = [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in (data.holdout, data.test)]
+    if version:
         challenger = registry.load(version)
-    decision = _decide(bucket, challenger, data, _distorted(data, output, say)[0])
+    else:
+        say(f"recipe: {recipe.name}: {recipe.summary}")
+        folder = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress or _each_epoch(say))
+        challenger, version = registry.publish(*read_folder(folder)), folder.name
+        say(f"published {version}")
+    decision = _decide(bucket, challenger, data, distorted)
     for line in promotion.describe(version, decision):
         say(line)
     return Retrained(version, decision, changed=True)
@@ -134,11 +134,6 @@ def _settled(bucket: Bucket, version: str) -> bool:
     if not decided or decided[-1].outcome not in ("promote", "force"):
         return bool(decided)
     return decided[-1].live != (pointer.version if pointer else None)
-
-
-def _distorted(data: Dataset, output: Path, say: Callable[[str], None]) -> list[DistortedDigits]:
-    parts = (data.holdout, data.test)
-    return [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in parts]
 
 
 def _each_epoch(say: Callable[[str], None]) -> Callable[[Progress], None]:

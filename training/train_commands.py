@@ -9,7 +9,6 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from digits.registry.bucket import Bucket
 from training.artifacts import OUTPUT
 from training.lease import LeaseTakenError, held, new_holder
 from training.quiet import quiet_libraries
@@ -64,7 +63,7 @@ def _train(options: argparse.Namespace) -> int:
         from training.progress import ProgressLine
 
     recipe = recipes.find_recipe(options.recipe)
-    bucket = Bucket.from_environment(os.environ) if os.environ.get("DIGITS_BUCKET") else None
+    bucket = find_bucket() if os.environ.get("DIGITS_BUCKET") else None
     found = dataset.find(options.data, bucket, os.environ)
     print(
         f"data: {found.name} from {found.source}: {len(found.training):,} training digits, "

@@ -32,6 +32,13 @@ def header(event: dict[str, Any], name: str) -> str | None:
     return None
 
 
+def method(event: dict[str, Any]) -> str:
+    """Return the method of an HTTP event in capitals, in either format; empty if it names none."""
+    context = event["requestContext"]
+    holder, name = (context["http"], "method") if "http" in context else (event, "httpMethod")
+    return str(holder.get(name) or "").upper() if isinstance(holder, dict) else ""
+
+
 def regular(event: dict[str, Any]) -> dict[str, Any]:
     """Return an HTTP event with all that Mangum relies on, its body as bytes.
 
@@ -42,6 +49,8 @@ def regular(event: dict[str, Any]) -> dict[str, Any]:
     """
     context = dict(event["requestContext"])
     result = {**event, "requestContext": context, "body": _body(event), "isBase64Encoded": False}
+    if not method(event):
+        raise MalformedRequestError("the event names no method")
     headers = _headers(event)
     result["headers"] = headers
     result["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
@@ -57,7 +66,7 @@ def regular(event: dict[str, Any]) -> dict[str, Any]:
 def _complete_format_2(event: dict[str, Any], context: dict[str, Any]) -> None:
     http = context["http"] if isinstance(context["http"], dict) else {}
     path = _text(http.get("path")) or _text(event.get("rawPath")) or "/"
-    context["http"] = {**http, "method": _method(http), "path": path, "sourceIp": _text(http.get("sourceIp"))}
+    context["http"] = {**http, "method": _text(method(event)), "path": path, "sourceIp": _text(http.get("sourceIp"))}
     cookies = event.get("cookies")
     event["cookies"] = [_text(cookie) for cookie in cookies] if isinstance(cookies, list) else []
     event["rawQueryString"] = _text(event.get("rawQueryString"))
@@ -66,7 +75,7 @@ def _complete_format_2(event: dict[str, Any], context: dict[str, Any]) -> None:
 
 
 def _complete_format_1(event: dict[str, Any], context: dict[str, Any]) -> None:
-    event["httpMethod"] = _method({"method": event["httpMethod"]})
+    event["httpMethod"] = _text(method(event))
     event["path"] = _text(event.get("path")) or "/"
     context["identity"] = context["identity"] if isinstance(context.get("identity"), dict) else {}
     for name in ("queryStringParameters", "multiValueQueryStringParameters"):
@@ -75,13 +84,6 @@ def _complete_format_1(event: dict[str, Any], context: dict[str, Any]) -> None:
     event["resource"] = _text(event.get("resource"))
     if "version" in event:
         event["version"] = "1.0"
-
-
-def _method(http: dict[str, Any]) -> str:
-    method = _text(http.get("method")).upper()
-    if not method:
-        raise MalformedRequestError("the event names no method")
-    return method
 
 
 def _headers(event: dict[str, Any]) -> dict[str, str]:

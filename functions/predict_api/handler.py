@@ -102,9 +102,7 @@ def _gateway_response(event: dict[str, Any], problem: dict[str, Any]) -> dict[st
         headers |= CORSPolicy(allowed_origins(os.environ)).headers(gateway.header(event, "origin"))
     if problems.INFERENCE_PROTOCOL_PATH in str(event.get("rawPath") or event.get("path")):
         problem["error"] = problem["detail"]
-    http = event["requestContext"].get("http")
-    method = event.get("httpMethod") or (http.get("method") if isinstance(http, dict) else None)
-    body = "" if method == "HEAD" else json.dumps(problem)
+    body = "" if gateway.method(event) == "HEAD" else json.dumps(problem)
     return {"statusCode": problem["status"], "headers": headers, "body": body, "isBase64Encoded": False}
 
 

@@ -7,6 +7,7 @@ import itertools
 import threading
 import time
 import weakref
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -192,17 +193,17 @@ def test_a_key_that_vanishes_keeps_or_ends_the_value_as_asked(keep: bool) -> Non
             value.get()
 
 
+def together(value: CachedObject[str], count: int) -> list[str]:
+    """The answers to callers that arrive together."""
+    with ThreadPoolExecutor(count) as threads:
+        return list(threads.map(lambda _: value.get(), range(count)))
+
+
 def test_callers_that_arrive_together_wait_for_one_read() -> None:
     reader = FakeReader(b"a")
     reader.delay_seconds = 0.2
     value = cached(reader, Clock())
-    answers: list[str] = []
-    threads = [threading.Thread(target=lambda: answers.append(value.get())) for _ in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == ["a"] * 20
+    assert together(value, 20) == ["a"] * 20
     assert reader.etags == [None]
 
 
@@ -268,13 +269,7 @@ def test_callers_of_a_value_that_is_too_old_wait_for_the_read_instead_of_getting
     value = aging(reader, clock)
     value.get()
     reader.data, reader.delay_seconds, clock.now = b"b", 0.2, 901
-    answers: list[str] = []
-    threads = [threading.Thread(target=lambda: answers.append(value.get())) for _ in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert answers == ["b"] * 8
+    assert together(value, 8) == ["b"] * 8
     assert reader.etags == [None, "a"]
 
 

@@ -10,7 +10,6 @@ The steps are separate so that a caller can prepare many pictures, run the model
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UnreadableDigitError
+from digits.model.identity import sha256
 from digits.model.proof import LoadedModel
 from digits.pictures.canonical import canonicalize
 from digits.pictures.images import DecodedImage, decode
@@ -43,12 +43,12 @@ class Picture:
         Raises:
             ImageError: see `digits.pictures.images.decode`.
         """
-        return cls(decode(data), hashlib.sha256(data).hexdigest())
+        return cls(decode(data), sha256(data))
 
     @classmethod
     def of_pixels(cls, grey: Pixels) -> Picture:
         """Take grey pixels, uint8 (height, width), of either polarity."""
-        return cls(DecodedImage(grey, steps=(), scale=1.0), hashlib.sha256(grey.tobytes()).hexdigest())
+        return cls(DecodedImage(grey, steps=(), scale=1.0), sha256(grey.tobytes()))
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,6 @@ from PIL import Image
 from digits.errors import UnreadableDigitError
 
 type Floats = NDArray[np.float32]
-type Ink = NDArray[np.uint8]
 
 # A picture with a smaller range of greys than this, of 255, is blank.
 MIN_RANGE = 4
