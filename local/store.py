@@ -7,12 +7,14 @@ import socket
 from contextlib import closing
 from functools import cached_property
 from http.client import HTTPConnection
+from threading import Lock, Thread
 from types import TracebackType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
-from moto.server import ThreadedMotoServer
+from moto.server import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
 
 from digits.errors import ConfigurationError
 
@@ -32,9 +34,11 @@ class EmbeddedStore:
     def __enter__(self) -> EmbeddedStore:
         logging.getLogger("werkzeug").setLevel(logging.ERROR)
         check_free(self._host, self._port, "STORE_PORT")
-        self._server = ThreadedMotoServer(self._host, self._port, verbose=False)
-        self._server.start()
-        self._port = self._server.get_host_and_port()[1]
+        self._server = make_server(
+            self._host, self._port, _Application(), threaded=True, request_handler=MotoRequestHandler
+        )
+        self._port = self._server.port
+        Thread(target=self._server.serve_forever, name="store", daemon=True).start()
         self.reset()
         return self
 
@@ -61,7 +65,8 @@ class EmbeddedStore:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._server.stop()
+        self._server.shutdown()
+        self._server.server_close()
 
     def environment(self, host: str | None = None) -> dict[str, str]:
         """Return the variables that point AWS clients and this project at the store.
@@ -77,6 +82,19 @@ class EmbeddedStore:
             "DIGITS_BUCKET": BUCKET,
             "NO_PROXY": "127.0.0.1",
         }
+
+
+class _Application:
+    """Moto's S3 with one write at a time, as moto looks at a write's condition and writes in two steps."""
+
+    def __init__(self) -> None:
+        self._moto, self._writing = DomainDispatcherApplication(create_backend_app), Lock()
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        if environ["REQUEST_METHOD"] in {"GET", "HEAD"}:
+            return self._moto(environ, start_response)
+        with self._writing:
+            return self._moto(environ, start_response)
 
 
 def check_free(host: str, port: int, variable: str) -> None:
