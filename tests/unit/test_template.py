@@ -57,6 +57,13 @@ def parameters_in(template: dict[str, Any], part: Any) -> set[str]:
     return references & set(template["Parameters"])
 
 
+def test_no_deployment_can_break_what_the_readme_promises_of_tokens_and_models(template: dict[str, Any]) -> None:
+    readme = " ".join((TEMPLATE.parent / "README.md").read_text().split())
+    assert "Warm containers take up to a minute to notice" in readme
+    assert "warm containers pick it up within a minute" in readme
+    assert template["Parameters"]["ModelTtlSeconds"]["MaxValue"] <= 60
+
+
 def test_a_new_version_is_published_for_each_parameter_that_the_function_depends_on(
     template: dict[str, Any], resources: Resources
 ) -> None:
