@@ -34,6 +34,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import ConflictError, DataError, ObjectNotFoundError
+from digits.model.identity import sha256
 from digits.model.manifest import ExtraRecord
 from digits.registry.bucket import Bucket
 from digits.registry.layout import MNIST_KEY
@@ -96,7 +97,7 @@ class Part:
 
     def sha256(self) -> str:
         """Return the digest of images, then labels."""
-        return hashlib.sha256(self.images.tobytes() + self.labels.tobytes()).hexdigest()
+        return sha256(self.images.tobytes() + self.labels.tobytes())
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ class Dataset:
     def sha256(self) -> str:
         """Return the digest of the three parts' digests."""
         digests = (part.sha256() for part in (self.training, self.holdout, self.test))
-        return hashlib.sha256("".join(digests).encode()).hexdigest()
+        return sha256("".join(digests).encode())
 
 
 def find(path: str | None, bucket: Bucket | None, environment: Mapping[str, str]) -> Dataset:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from functools import cache
 from http import HTTPStatus
 from pathlib import Path
@@ -11,6 +10,8 @@ from starlette.datastructures import URL
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.routing import Route
+
+from digits.model.identity import sha256
 
 _FOLDER = Path(__file__).parent / "page"
 _INDEX = "index.html"
@@ -60,7 +61,7 @@ def file_answer(request: Request, path: Path, media_type: str) -> Response:
 def _read(path: Path) -> tuple[bytes, str]:
     """Return a file and its entity tag."""
     content = path.read_bytes()
-    return content, f'"{hashlib.sha256(content).hexdigest()[:16]}"'
+    return content, f'"{sha256(content)[:16]}"'
 
 
 # Addresses in the page are relative, so that it works under any stage and base path.

@@ -5,7 +5,6 @@ A digest without salt or stretching is enough because a token is 256 random bits
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import re
 import secrets
@@ -17,6 +16,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from pydantic.types import StringConstraints
 
 from digits.errors import ConflictError, NoTokensError, ObjectNotFoundError, OperationError
+from digits.model.identity import sha256
 from digits.registry.layout import TOKENS_KEY
 
 if TYPE_CHECKING:
@@ -116,7 +116,7 @@ def names(bucket: Bucket) -> dict[str, datetime]:
 
 
 def _digest(token: str) -> str:
-    return hashlib.sha256(token.encode()).hexdigest()
+    return sha256(token.encode())
 
 
 def _read(bucket: Bucket) -> tuple[dict[str, TokenRecord], str | None]:
