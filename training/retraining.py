@@ -78,11 +78,12 @@ def retrain(
     if version and _settled(bucket, version):
         say(f"nothing to do: {version} was made from the same data, recipe and code, and has been decided on")
         return Retrained(version, next(reversed(decisions.recorded(bucket, version)), None), changed=False)
-    # Made and kept before the training asks how much time is left.
-    distorted, *_ = [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in (data.holdout, data.test)]
+    kept = output / DISTORTED_FOLDER
+    distorted = distorted_digits(data.holdout, kept, say)
     if version:
         challenger = registry.load(version)
     else:
+        distorted_digits(data.test, kept, say)  # made and kept before the training asks how much time is left
         say(f"recipe: {recipe.name}: {recipe.summary}")
         folder = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress or _each_epoch(say))
         challenger, version = registry.publish(*read_folder(folder)), folder.name
