@@ -34,8 +34,22 @@ from tests import events
 from training.distortions import ROWS
 
 PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
-READ = "#answer[data-state=read]"
+READ = "#answer:is([data-state=read], [data-state=unsure])"
 expect.set_options(timeout=15_000)  # a machine may be busy, and the page asks again after 5 seconds
+
+EXPLANATION: dict[str, Any] = {
+    "steps": ["inverted", "left out a line", "left out 2 specks", "scaled"],
+    "image": "data:image/png;base64," + base64.b64encode(events.digit_file(7)).decode(),
+    "verdicts": [],
+}
+PREDICTION: dict[str, Any] = {
+    "pred": 7,
+    "conf": 0.94,
+    "probabilities": [0.0] * 7 + [0.94, 0.06, 0.0],
+    "warnings": [],
+    "model": {"version": "20261122T051500Z-3f9a1c2b", "accuracy": 0.99},
+    "explain": EXPLANATION,
+}
 
 Open = Callable[..., Page]
 
@@ -375,9 +389,75 @@ def test_an_answer_to_what_is_no_longer_there_is_dropped(opened: Open, site: str
 def test_two_digits_are_found_and_marked(opened: Open, site: str) -> None:
     page = opened(site, "422")
     draw_two_digits(page)
-    expect_words(page, "Two digits found: send one at a time.")
+    expect_words(page, "Two digits: send one at a time.")
     expect(page.locator("#digit")).to_have_text("?")
     assert has_mark(page, (0.15, 0.1), (0.25, 0.25))
+
+
+# What there is instead of a digit
+
+
+def answer_with(page: Page, document: dict[str, Any], status: int = 422) -> None:
+    page.route("**/v1/predict*", lambda route: route.fulfill(status=status, json=document))
+
+
+def colours(page: Page) -> list[list[int]]:
+    """Return the colours of the large digit and of its bar, as red, green and blue."""
+    script = """() => [
+      getComputedStyle(document.getElementById("digit")).color,
+      getComputedStyle(document.querySelector(".most .bar span") ?? document.body).backgroundColor,
+    ].map((colour) => colour.match(/[0-9]+/g).slice(0, 3).map(Number))"""
+    found: list[list[int]] = page.evaluate(script)
+    return found
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("accepted", [True, False])
+def test_only_what_is_accepted_is_a_blue_digit(opened: Open, site: str, scheme: str, accepted: bool) -> None:
+    page = opened(site, color_scheme=scheme, reduced_motion="reduce")
+    answer_with(page, {**PREDICTION, "accepted": accepted}, 200)
+    draw(page, 7)
+    expect_digit(page, 7)
+    expect_words(page, "Read as 7, with a confidence of 94.00 %. Accepted." if accepted else "Not sure. Perhaps 7, ")
+    assert page.locator("#bars .share").nth(7).inner_text() == "94.0 %"
+    for red, _, blue in colours(page):
+        assert (blue - red > 60) == accepted
+        assert (abs(blue - red) < 20) != accepted
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ({"verdict": "blank"}, "The picture is blank."),
+        ({"verdict": "no_contrast"}, "Too faint to read."),
+        ({"verdict": "not_a_digit", "boxes": None}, "This looks like no digit."),
+        ({"verdict": "several_digits"}, "Several digits: send one at a time."),
+        ({"verdict": "several_digits", "boxes": [[9, 9, 9, 9]] * 9}, "Nine digits: send one at a time."),
+        ({"verdict": "several_digits", "boxes": [[9, 9, 9, 9]] * 10}, "10 digits: send one at a time."),
+        ({"verdict": "something_new", "detail": "it is upside down"}, "It is upside down."),
+    ],
+)
+def test_a_verdict_is_told_in_plain_words(opened: Open, site: str, problem: dict[str, Any], words: str) -> None:
+    page = opened(site, "422")
+    answer_with(page, {"detail": "never shown", **problem})
+    draw(page, 7)
+    expect(page.locator("#verdict")).to_have_text(words)
+    expect(page.locator("#digit")).to_have_text("?")
+    expect(page.locator("#token-state")).to_have_text("is accepted")
+    expect(page.locator("#seen")).to_be_hidden()
+
+
+def test_what_was_seen_and_left_out_of_a_refused_picture_is_shown(opened: Open, site: str) -> None:
+    page = opened(site, "422")
+    answer_with(page, {"verdict": "not_a_digit", "detail": "no", "explain": EXPLANATION})
+    draw(page, 7)
+    expect_words(page, "This looks like no digit.")
+    expect(page.locator("#seen")).to_have_attribute("src", EXPLANATION["image"])
+    assert page.locator("#steps li").all_inner_texts() == EXPLANATION["steps"]
+    assert page.locator("#steps .left-out").all_inner_texts() == ["left out a line", "left out 2 specks"]
+    page.get_by_role("button", name="Clear").click()
+    expect(page.locator("#seen")).to_be_hidden()
+    expect(page.locator("#steps li")).to_have_count(0)
 
 
 # Pictures
@@ -425,7 +505,7 @@ def test_a_large_picture_keeps_its_meaning_when_it_is_scaled_down(opened: Open, 
     for place in (600, 3400):
         two.paste(0, (place, 800, place + 200, 3400))
     choose(page, "two.png", "image/png", encoded(two, "PNG"))
-    expect_words(page, "Two digits found")
+    expect_words(page, "Two digits:")
     assert has_mark(page, (0.12, 0.15), (0.17, 0.25))
 
 
@@ -471,7 +551,7 @@ def test_what_is_no_picture_and_what_shows_nothing_are_told(opened: Open, site: 
     blank = io.BytesIO()
     Image.new("L", (200, 200), 255).save(blank, "PNG")
     choose(page, "blank.png", "image/png", blank.getvalue())
-    expect_words(page, "There is nothing on it.")
+    expect_words(page, "The picture is blank.")
 
 
 # Token
@@ -658,7 +738,7 @@ def test_nothing_stands_in_the_way_of_anybody(opened: Open, site: str, scheme: s
     check()
     page.get_by_role("button", name="Clear").click()
     draw_two_digits(page)
-    expect_words(page, "Two digits found")
+    expect_words(page, "Two digits:")
     check()
 
 

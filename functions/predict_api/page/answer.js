@@ -2,16 +2,17 @@
 
 import { content, mark } from "./sheet.js";
 
-const COUNTS = ["Several", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
+const COUNTS = ["Several", "Several", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
 const VERDICTS = {
-  blank: () => "There is nothing on it.",
-  no_contrast: () => "Too faint to read: it needs more contrast.",
-  several_digits: (found) => `${COUNTS[found.length] ?? found.length} digits found: send one at a time.`,
+  blank: () => "The picture is blank.",
+  no_contrast: () => "Too faint to read.",
+  several_digits: (found) => `${COUNTS[found.length] ?? found.length} digits: send one at a time.`,
+  not_a_digit: () => "This looks like no digit.",
 };
 const WARNINGS = { touches_edge: "It touches the edge: part of it may be missing." };
 
 const element = (id) => document.getElementById(id);
-export const panel = element("answer"); // its data-state: idle, asking, read, refused or failed
+export const panel = element("answer"); // its data-state: idle, asking, read, unsure, refused or failed
 
 const bars = Array.from({ length: 10 }, (_, digit) => {
   const row = document.createElement("li");
@@ -40,23 +41,31 @@ export function say(state, words) {
 }
 
 export function showPrediction({ document: prediction, headers }, since) {
-  panel.dataset.state = "read";
+  panel.dataset.state = prediction.accepted ? "read" : "unsure";
   element("digit").textContent = prediction.pred;
-  const accepted = document.createElement("span");
-  accepted.className = prediction.accepted ? "accepted" : "doubtful";
-  accepted.textContent = prediction.accepted ? "Accepted." : "Not sure enough: a person should look.";
-  const warnings = prediction.warnings.map((name) => ` ${WARNINGS[name] ?? name}`);
-  const read = `Read as ${prediction.pred}, with a confidence of ${percent(prediction.conf, 2)}. `;
-  element("verdict").replaceChildren(read, accepted, ...warnings);
+  element("verdict").replaceChildren(...verdictOn(prediction));
   bars.forEach((bar, digit) => fill(bar, prediction.probabilities[digit], digit === prediction.pred));
   showModel(prediction.model.version, prediction.model.accuracy);
   showExplanation(prediction.explain);
   showTimes(headers.get("server-timing") ?? "", since);
 }
 
-export function showVerdict({ verdict, detail, boxes: found = [] }) {
+function verdictOn({ pred, conf, accepted, warnings }) {
+  const sure = document.createElement("strong");
+  sure.className = accepted ? "accepted" : "doubtful";
+  sure.textContent = accepted ? "Accepted." : "Not sure.";
+  const share = percent(conf, 2);
+  const words = accepted
+    ? [`Read as ${pred}, with a confidence of ${share}. `, sure]
+    : [sure, ` Perhaps ${pred}, with a confidence of ${share}: a person should look.`];
+  return [...words, ...warnings.map((name) => ` ${WARNINGS[name] ?? name}`)];
+}
+
+export function showVerdict({ verdict, detail, boxes, explain }) {
+  const found = boxes ?? [];
   mark(found);
   say("refused", VERDICTS[verdict]?.(found) ?? sentence(detail));
+  if (explain) showExplanation(explain);
 }
 
 export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
@@ -79,12 +88,13 @@ export function showModel(version, accuracy) {
 
 function showExplanation({ image, steps }) {
   element("seen").src = image;
-  element("seen").alt = "28 by 28 pixels, the digit bright on black";
+  element("seen").alt = "28 by 28 pixels, the ink bright on black";
   element("seen").hidden = false;
   const lines = steps.length ? steps : ["already as MNIST has it: nothing was done"];
   const items = lines.map((line) => {
     const item = document.createElement("li");
     item.textContent = line;
+    item.classList.toggle("left-out", line.startsWith("left out"));
     return item;
   });
   element("steps").replaceChildren(...items);

@@ -75,7 +75,10 @@ async function answer(since, signal) {
 
 function showProblem({ document: problem, status, headers }) {
   if (status === 401) return refuseToken("That token is not valid.");
-  if (problem?.verdict) return showVerdict(problem);
+  if (problem?.verdict) {
+    acceptToken("is accepted");
+    return showVerdict(problem);
+  }
   const detail = sentence(problem?.detail ?? problem?.message ?? `The service answered with status ${status}`);
   if (RETRIED.has(status)) retry(detail, Number(headers.get("retry-after")));
   else say("refused", detail);
