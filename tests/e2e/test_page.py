@@ -644,6 +644,56 @@ def test_a_service_that_never_answers_is_given_up_and_asked_again(opened: Open, 
     expect_words(page, "The service does not answer. It is asked again by itself.")
 
 
+MISTAKE = "The page made a mistake: reload it."
+MISTAKES = {
+    "before the request": "HTMLCanvasElement.prototype.toBlob = () => { throw new Error('a mistake') }",
+    "while it asks": "window.AbortController = function () { throw new Error('a mistake') }",
+    "with the answer": "Array.prototype.forEach = () => { throw new Error('a mistake') }",
+}
+
+
+@pytest.mark.parametrize("place", MISTAKES)
+def test_a_mistake_of_the_pages_is_told_as_that(opened: Open, site: str, place: str) -> None:
+    page = opened(site, "a mistake")
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text) if message.type == "error" else None)
+    page.evaluate(f"() => {{ {MISTAKES[place]} }}")
+    draw(page, 7)
+    expect_words(page, MISTAKE)
+    page.wait_for_timeout(1500)  # after which a slow answer would be told
+    expect_words(page, MISTAKE)
+    assert len(said) == 1
+    assert "a mistake" in said[0]
+
+
+def test_a_mistake_with_a_picture_is_not_told_as_the_pictures(opened: Open, site: str) -> None:
+    page = opened(site, "a mistake")
+    page.evaluate("() => { CanvasRenderingContext2D.prototype.fillRect = () => { throw new Error('a mistake') } }")
+    choose(page, "large.png", "image/png", encoded(Image.new("L", (4200, 4200), 255), "PNG"))
+    expect_words(page, MISTAKE)
+
+
+def test_an_extensions_mistake_is_not_the_pages(opened: Open, site: str) -> None:
+    page = opened(site)
+    draw(page, 7)
+    expect_digit(page, 7)
+    script = """() => dispatchEvent(new ErrorEvent("error", {
+      error: Object.assign(new Error(), { stack: "Error at chrome-extension://abc/content.js:1:1" }),
+    }))"""
+    page.evaluate(script)
+    expect_digit(page, 7)
+
+
+def test_samples_that_cannot_be_fetched_are_told(opened: Open, site: str) -> None:
+    page = opened(site, "ERR_FAILED")
+    page.route("**/samples.png", lambda route: route.abort())
+    page.get_by_role("button", name="Next sample").click()
+    expect_words(page, "The samples could not be fetched.")
+    page.unroute("**/samples.png")
+    page.get_by_role("button", name="Next sample").click()
+    expect_digit(page, 0)
+
+
 @pytest.mark.parametrize(
     ("status", "words"),
     [(200, "Something else than the service answered."), (500, "The service answered with status 500.")],
@@ -740,6 +790,32 @@ def test_nothing_stands_in_the_way_of_anybody(opened: Open, site: str, scheme: s
     draw_two_digits(page)
     expect_words(page, "Two digits:")
     check()
+
+
+# What Safari 16.4 has not got; OffscreenCanvas came with it, and may be turned off.
+MISSING = """
+  delete AbortSignal.any;
+  delete window.OffscreenCanvas;
+  delete HTMLCanvasElement.prototype.transferControlToOffscreen;
+  delete PointerEvent.prototype.getCoalescedEvents;
+  delete Promise.withResolvers;
+"""
+
+
+def test_the_page_works_in_safari_16(opened: Open, site: str) -> None:
+    page = opened(site, "422")
+    page.add_init_script(MISSING)
+    page.reload()
+    assert page.evaluate("() => [typeof OffscreenCanvas, typeof AbortSignal.any]") == ["undefined", "undefined"]
+    draw_two_digits(page)
+    expect_words(page, "Two digits:")
+    page.get_by_role("button", name="Clear").click()
+    draw(page, 7)
+    expect_digit(page, 7)
+    page.get_by_role("button", name="Next sample").click()
+    expect_digit(page, 0)
+    choose(page, "photo.jpg", "image/jpeg", photo(3, 4500))
+    expect_digit(page, 3)
 
 
 def test_reduced_motion_is_honoured(opened: Open, site: str) -> None:

@@ -68,6 +68,12 @@ export function showVerdict({ verdict, detail, boxes, explain }) {
   if (explain) showExplanation(explain);
 }
 
+// Say that the page itself is at fault, and nobody else.
+export function admit(error) {
+  console.error(error);
+  say("failed", "The page made a mistake: reload it.");
+}
+
 export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
 
 // Rounded down: a confidence of 99.999 % is not one of 100 %.

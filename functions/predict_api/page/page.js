@@ -1,6 +1,6 @@
 // Draw or choose a digit, ask the API, show its answer. No framework, no build step.
 
-import { acceptToken, refuseToken, sentence, showModel } from "./answer.js";
+import { acceptToken, admit, refuseToken, sentence, showModel } from "./answer.js";
 import "./drawing.js";
 import "./pictures.js";
 import { askAgain } from "./question.js";
@@ -27,9 +27,21 @@ async function greet() {
   field.value = token;
   access.open = !token;
   repaint();
-  const { ok, document: found } = await describeModel();
+  const { ok, document: found, unreachable } = await describeModel();
   if (ok && found) showModel(found.version, found.accuracy);
-  else model.textContent = found?.detail ? sentence(found.detail) : "The service cannot be reached.";
+  else model.textContent = unreachable ?? sentence(found?.detail ?? "It is not known which one is live.");
+}
+
+// Mistakes that nobody caught; those of an extension in the page are not its own.
+const FOREIGN = /-extension:\/\//;
+
+for (const name of ["error", "unhandledrejection"]) {
+  addEventListener(name, (event) => {
+    const error = event.error ?? event.reason;
+    if (FOREIGN.test(error?.stack)) return;
+    event.preventDefault(); // it is told on the console already
+    admit(error);
+  });
 }
 
 greet();

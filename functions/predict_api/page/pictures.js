@@ -3,7 +3,7 @@
 import { say } from "./answer.js";
 import { change } from "./drawing.js";
 import { hold, release } from "./question.js";
-import { PAPER, takeStrokeBack } from "./sheet.js";
+import { PAPER, blobOf, takeStrokeBack } from "./sheet.js";
 
 const SENT_AS_IT_IS_BYTES = 1_000_000; // what is larger is scaled down: a request has at most 4.5 MB
 const SENT_AS_IT_IS_SIDE = 4000;
@@ -45,43 +45,59 @@ document.addEventListener("drop", (event) => {
   if (file) show(file);
 });
 
+// What is said where there is no picture to show; any other error is a mistake of the page's.
+class PictureError extends Error {}
+
 async function show(file) {
-  await load("Reading the picture…", () => pictureOf(file), `This browser cannot read ${file.name} as a picture.`);
+  await load("Reading the picture…", () => pictureOf(file));
 }
 
 // Put a picture on the sheet once it is there, unless something else has been drawn or chosen meanwhile.
-async function load(words, make, failure) {
+async function load(words, make) {
   const since = performance.now();
   const signal = hold();
   takeStrokeBack();
   say("asking", words);
-  const picture = await make().catch(() => null);
+  const found = await make().catch((error) => error);
   if (signal.aborted) return;
   release();
-  if (picture) change({ strokes: [], picture }, since);
-  else say("refused", failure);
+  if (found instanceof PictureError) say("refused", found.message);
+  else if (found instanceof Error) throw found;
+  else change({ strokes: [], picture: found }, since);
+}
+
+function orSay(words) {
+  return () => {
+    throw new PictureError(words);
+  };
 }
 
 // A picture as it is sent, and as it is shown. Its bytes are copied, as the file may change.
 async function pictureOf(file) {
-  const bytes = new Blob([await file.arrayBuffer()], { type: file.type });
-  const image = await createImageBitmap(bytes);
+  const unreadable = orSay(`This browser cannot read ${file.name} as a picture.`);
+  const bytes = new Blob([await file.arrayBuffer().catch(unreadable)], { type: file.type });
+  const image = await createImageBitmap(bytes).catch(unreadable);
   const longest = Math.max(image.width, image.height);
   const asItIs = SERVED_TYPES.test(bytes.type) && bytes.size <= SENT_AS_IT_IS_BYTES && longest <= SENT_AS_IT_IS_SIDE;
   if (asItIs) return { image, blob: bytes };
-  const blob = await scaledDown(image, Math.min(1, LONGEST_SIDE / longest));
+  const smaller = scaledDown(image, Math.min(1, LONGEST_SIDE / longest));
   image.close();
-  return { image: await createImageBitmap(blob), blob };
+  return { image: smaller, blob: await blobOf(smaller, "image/jpeg", 0.9) };
 }
 
 function scaledDown(image, scale) {
-  const canvas = new OffscreenCanvas(Math.max(1, image.width * scale), Math.max(1, image.height * scale));
+  const canvas = canvasOf(Math.max(1, image.width * scale), Math.max(1, image.height * scale));
   const drawing = canvas.getContext("2d", { alpha: false });
   drawing.fillStyle = PAPER; // JPEG has no transparency
   drawing.fillRect(0, 0, canvas.width, canvas.height);
   drawing.imageSmoothingQuality = "high";
   drawing.drawImage(image, 0, 0, canvas.width, canvas.height);
-  return canvas.convertToBlob({ type: "image/jpeg", quality: 0.9 });
+  return canvas;
+}
+
+// Not an OffscreenCanvas: Safari has had one for a short time only.
+function canvasOf(width, height) {
+  return Object.assign(document.createElement("canvas"), { width, height });
 }
 
 // Samples: digits of MNIST side by side in one picture
@@ -90,10 +106,10 @@ let sprite = null;
 let sample = -1;
 
 async function sampleAt(step) {
-  sprite ??= await createImageBitmap(await (await fetch("page/samples.png")).blob());
+  sprite ??= await createImageBitmap(await fetchedSamples().catch(orSay("The samples could not be fetched.")));
   const count = sprite.width / SAMPLE_SIDE;
   sample = sample < 0 && step < 0 ? count - 1 : (sample + step + count) % count;
-  const image = new OffscreenCanvas(SAMPLE_SIDE, SAMPLE_SIDE);
+  const image = canvasOf(SAMPLE_SIDE, SAMPLE_SIDE);
   const drawing = image.getContext("2d");
   drawing.drawImage(sprite, -sample * SAMPLE_SIDE, 0);
   const colours = drawing.getImageData(0, 0, SAMPLE_SIDE, SAMPLE_SIDE).data;
@@ -101,8 +117,14 @@ async function sampleAt(step) {
   return { image, blob: new Blob([JSON.stringify({ pixels })], { type: "application/json" }) };
 }
 
+async function fetchedSamples() {
+  const response = await fetch("page/samples.png");
+  if (!response.ok) throw new Error(`status ${response.status}`);
+  return response.blob();
+}
+
 for (const [id, step] of [["previous", -1], ["next", 1]]) {
   document.getElementById(id).addEventListener("click", () => {
-    load("Fetching the samples…", () => sampleAt(step), "The samples could not be fetched.");
+    load("Fetching the samples…", () => sampleAt(step));
   });
 }

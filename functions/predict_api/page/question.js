@@ -2,7 +2,7 @@
 
 import { acceptToken, panel, refuseToken, say, sentence, showPrediction, showVerdict } from "./answer.js";
 import { showCommand, showRequest } from "./command.js";
-import { predict, token, unreachable } from "./service.js";
+import { predict, token } from "./service.js";
 import { body, isEmpty, stroke } from "./sheet.js";
 
 const DEBOUNCE_MILLISECONDS = 30; // another stroke may follow
@@ -61,10 +61,9 @@ async function answer(since, signal) {
   showRequest(blob, signal);
   if (!token) return refuseToken("Type an access token, and it is read.");
   const slow = setTimeout(say, SLOW_MILLISECONDS, "asking", "Still waiting: a first request starts the service.");
-  const reply = await predict(blob, signal).catch((error) => ({ error }));
-  clearTimeout(slow);
+  const reply = await predict(blob, signal).finally(() => clearTimeout(slow));
   if (signal.aborted) return;
-  if (reply.error) retry(`${unreachable(reply.error)}.`);
+  if (reply.unreachable) retry(reply.unreachable);
   else if (!reply.ok) showProblem(reply);
   else if (!reply.document?.probabilities) retry("Something else than the service answered.");
   else {

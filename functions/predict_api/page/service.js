@@ -22,22 +22,45 @@ export function keepToken(typed) {
   }
 }
 
+// What the service answers, or in `unreachable` the words on why it did not: a mistake of the page's is thrown instead.
 export async function predict(blob, signal) {
-  const response = await fetch("v1/predict?explain=1", {
+  return answerTo("v1/predict?explain=1", {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": blob.type },
     body: blob,
-    signal: AbortSignal.any([signal, AbortSignal.timeout(LONGEST_MILLISECONDS)]),
+    signal: either(signal, AbortSignal.timeout(LONGEST_MILLISECONDS)),
   });
+}
+
+// Its document tells the live model, or why there is none.
+export const describeModel = () => answerTo("v1/model", {});
+
+async function answerTo(address, request) {
+  const [response, text] = await fetched(address, request).catch(() => []);
+  if (!response) return { unreachable: reasonOf(request.signal) };
   const { ok, status, headers } = response;
-  const text = await response.text();
   return { ok, status, headers, document: parsed(text) };
 }
 
-// Its document tells the live model, or why there is none; it is null where the service does not answer.
-export async function describeModel() {
-  const response = await fetch("v1/model").catch(() => null);
-  return { ok: response?.ok, document: parsed((await response?.text()) ?? "") };
+async function fetched(address, request) {
+  const response = await fetch(address, request);
+  return [response, await response.text()];
+}
+
+function reasonOf(signal) {
+  if (signal?.reason?.name === "TimeoutError") return "The service does not answer.";
+  return navigator.onLine ? "The service cannot be reached." : "This device is offline.";
+}
+
+// A signal that follows each of these; Safari before 17.4 has no AbortSignal.any.
+function either(...signals) {
+  const controller = new AbortController();
+  for (const signal of signals) {
+    const follow = () => controller.abort(signal.reason);
+    if (signal.aborted) follow();
+    else signal.addEventListener("abort", follow, { once: true });
+  }
+  return controller.signal;
 }
 
 function parsed(text) {
@@ -46,9 +69,4 @@ function parsed(text) {
   } catch {
     return null;
   }
-}
-
-export function unreachable(error) {
-  if (error.name === "TimeoutError") return "The service does not answer";
-  return navigator.onLine ? "The service cannot be reached" : "This device is offline";
 }

@@ -50,9 +50,13 @@ export function mark(found) {
 export function body() {
   if (content.picture) return content.picture.blob;
   paint();
-  const blob = new Promise((resolve) => sheet.toBlob(resolve, "image/png"));
+  const blob = blobOf(sheet, "image/png");
   paintMarks();
   return blob;
+}
+
+export function blobOf(canvas, type, quality) {
+  return new Promise((resolve) => canvas.toBlob(resolve, type, quality));
 }
 
 export function repaint() {
