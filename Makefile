@@ -78,12 +78,16 @@ prune: setup  ## delete old models: KEEP=… [DRY_RUN=1] [STACK=…]
 	@$(ON_STORE) python -m training prune --keep "$(KEEP)" $(if $(DRY_RUN),--dry-run)
 
 .PHONY: test
-test: setup build  ## run all tests that need neither Docker nor AWS
+test: setup build  ## run all tests that need neither Docker nor AWS, nor browsers besides Chromium
 	@pytest -n 2 --dist loadfile
 
 .PHONY: test-docker
 test-docker: setup build-all  ## run the tests that need a Docker engine
 	@pytest -m docker
+
+.PHONY: test-browsers
+test-browsers: setup  ## run the page's tests in Firefox and WebKit, where they are installed
+	@pytest -m browsers
 
 .PHONY: bench
 bench: setup build  ## measure serving: cold start, latency, throughput, size; about three minutes on an idle machine

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import os
 import shutil
 import signal
 import subprocess
@@ -23,7 +24,9 @@ from digits.registry import tokens
 from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
 from functions.predict_api import handler as predict_api
+from functions.predict_api.app import app_from_environment
 from local.lambda_invoke import EVENT_TOKEN
+from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
 from tests import few_digits
 from training import robustness
@@ -131,6 +134,19 @@ def published(published_objects: dict[str, bytes], bucket: Bucket) -> Bucket:
     for key, data in published_objects.items():
         objects.put_object(BUCKET, key, data)
     return bucket
+
+
+@pytest.fixture
+def served(store: object) -> Iterator[LocalServer]:
+    """The application over a store with nothing in it."""
+    with LocalServer(app_from_environment(os.environ)) as server:
+        yield server
+
+
+@pytest.fixture
+def site(published: Bucket, served: LocalServer) -> str:
+    """The address of the application, with a model and a token to find."""
+    return served.url
 
 
 @pytest.fixture

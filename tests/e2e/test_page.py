@@ -14,10 +14,9 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from PIL import ExifTags, Image
+from PIL import Image
 from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from benchmarks.browser import draw, draw_stroke, find_chromium, running_browser
@@ -31,7 +30,7 @@ from local.lambda_invoke import EVENT_TOKEN
 from local.server import LocalServer
 from local.stack import TOKEN_NAME
 from tests import events
-from training.distortions import ROWS
+from tests.photos import encoded, grainy_photo, photo, turned
 
 PHONE = {"viewport": {"width": 320, "height": 640}, "has_touch": True, "is_mobile": True, "device_scale_factor": 2}
 READ = "#answer:is([data-state=read], [data-state=unsure])"
@@ -61,19 +60,6 @@ def browser() -> Iterator[Browser]:
         pytest.skip("needs Chromium: install Debian's package, or name the program in CHROMIUM")
     with running_browser(program) as running:
         yield running
-
-
-@pytest.fixture
-def served(store: object) -> Iterator[LocalServer]:
-    """The application over a store with nothing in it."""
-    with LocalServer(app_from_environment(os.environ)) as server:
-        yield server
-
-
-@pytest.fixture
-def site(published: Bucket, served: LocalServer) -> str:
-    """The address of the application, with a model and a token to find."""
-    return served.url
 
 
 @pytest.fixture
@@ -161,19 +147,6 @@ def dark_pixels(page: Page) -> int:
       return dark;
     }"""
     return int(page.evaluate(script))
-
-
-def photo(digit: int, side: int) -> bytes:
-    """A photograph of a sheet of paper, as JPEG."""
-    pixels = np.asarray(Image.open(io.BytesIO(events.digit_file(digit))))
-    distorted = Image.fromarray(ROWS["photo"].distort(pixels, np.random.default_rng(3)))
-    return encoded(distorted.convert("RGB").resize((side, side)), "JPEG", quality=95)
-
-
-def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
-    file = io.BytesIO()
-    image.save(file, kind, **options)
-    return file.getvalue()
 
 
 def choose(page: Page, name: str, media_type: str, file: bytes) -> None:
@@ -476,14 +449,9 @@ def test_a_large_photograph_is_scaled_down_to_what_a_request_may_have(opened: Op
     page.on(
         "request", lambda request: sent.append(request.post_data_buffer or b"") if request.method == "POST" else None
     )
-    file = photo(3, 4500)
-    noisy = np.asarray(Image.open(io.BytesIO(file))).astype(int) + np.random.default_rng(1).integers(
-        -30, 30, (4500, 4500, 1)
-    )
-    grainy = io.BytesIO()
-    Image.fromarray(noisy.clip(0, 255).astype(np.uint8)).save(grainy, "JPEG", quality=95)
-    assert len(grainy.getvalue()) > MAX_BODY_BYTES
-    choose(page, "it's a photo.jpg", "image/jpeg", grainy.getvalue())
+    file = grainy_photo(3, 4500)
+    assert len(file) > MAX_BODY_BYTES
+    choose(page, "it's a photo.jpg", "image/jpeg", file)
     expect_digit(page, 3)
     assert len(sent[-1]) < MAX_BODY_BYTES
 
@@ -496,10 +464,7 @@ def test_a_large_picture_keeps_its_meaning_when_it_is_scaled_down(opened: Open, 
     clear.paste((0, 0, 0, 255), (1200, 1200), ink.point(lambda value: 255 * (value > 128)))
     choose(page, "clear.png", "image/png", encoded(clear, "PNG"))
     expect_digit(page, 7)
-    exif = Image.Exif()
-    exif[ExifTags.Base.Orientation] = 6  # to be turned by 90 degrees
-    turned = Image.open(io.BytesIO(photo(4, 4200))).transpose(Image.Transpose.ROTATE_90)
-    choose(page, "turned.jpg", "image/jpeg", encoded(turned, "JPEG", exif=exif))
+    choose(page, "turned.jpg", "image/jpeg", turned(photo(4, 4200)))
     expect_digit(page, 4)
     two = Image.new("L", (4200, 4200), 255)
     for place in (600, 3400):

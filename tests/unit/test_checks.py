@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,6 +44,16 @@ def test_whatever_gates_a_change_runs_check_and_test(file: str) -> None:
     text = (ROOT / file).read_text()
     assert re.search(r"^\s*(- run: )?make check$", text, re.MULTILINE)
     assert re.search(r"^\s*(- run: )?make test\b", text, re.MULTILINE)
+
+
+def test_tests_that_need_more_have_a_target_of_their_own_which_is_run_where_it_can_be() -> None:
+    settings = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["pytest"]["ini_options"]
+    kinds = [marker.split(":")[0] for marker in settings["markers"]]
+    excluded = " and ".join(f"not {kind}" for kind in kinds)
+    assert f"-m '{excluded}'" in settings["addopts"]
+    for kind in kinds:
+        assert re.search(rf"^test-{kind}: .+\n\t@pytest -m {kind}$", (ROOT / "Makefile").read_text(), re.MULTILINE)
+        assert re.search(rf"^[^#'\"]*\bmake test-{kind}\b", (ROOT / ".ci/run").read_text(), re.MULTILINE)
 
 
 def test_a_check_that_does_not_pass_fails_the_lot_and_is_named() -> None:
