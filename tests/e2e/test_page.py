@@ -755,6 +755,11 @@ def test_nothing_stands_in_the_way_of_anybody(opened: Open, site: str, scheme: s
     draw_two_digits(page)
     expect_words(page, "Two digits:")
     check()
+    page.get_by_role("button", name="Clear").click()
+    answer_with(page, {**PREDICTION, "accepted": False}, 200)
+    draw(page, 7)
+    expect_words(page, "Not sure.")
+    check()
 
 
 # What Safari 16.4 has not got; OffscreenCanvas came with it, and may be turned off.
