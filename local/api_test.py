@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 from numpy.typing import NDArray
 
+from digits import verdicts
 from digits.errors import DigitsError, ImageError
 from digits.pictures.images import SUFFIXES
 from digits.reading import Picture, prepare
@@ -29,12 +30,21 @@ class ApiTestError(DigitsError):
     """The API did not answer as it should."""
 
 
+class RefusedError(ApiTestError):
+    """The API refused the picture with a verdict; `words` say which."""
+
+    def __init__(self, url: str, words: str) -> None:
+        super().__init__(f"{url} answered {httpx.codes.UNPROCESSABLE_ENTITY}: {words}")
+        self.words = words
+
+
 @dataclass(frozen=True)
 class Answer:
     """What came back, judged, and how long it took."""
 
     pred: int
     conf: float
+    accepted: bool
     version: str
     accuracy: float
     request_id: str
@@ -45,6 +55,7 @@ def post(url: str, token: str, image: Path, client: httpx.Client) -> Answer:
     """Post an image in the published envelope and return the answer.
 
     Raises:
+        RefusedError: the picture shows no single digit.
         ApiTestError: no answer, an error, an answer without what it must hold, or no CORS headers.
     """
     envelope = {"token": token, "params": {"image": base64.b64encode(read_image(image)).decode()}}
@@ -59,6 +70,8 @@ def post(url: str, token: str, image: Path, client: httpx.Client) -> Answer:
     except ValueError as error:
         raise ApiTestError(f"{url} answered {response.status_code} without a JSON document") from error
     if response.status_code != httpx.codes.OK:
+        if words := _verdict(document):
+            raise RefusedError(url, words)
         detail = document.get("detail", document) if isinstance(document, dict) else document
         raise ApiTestError(f"{url} answered {response.status_code}: {detail}")
     if response.headers.get("access-control-allow-origin") not in ("*", _ORIGIN):
@@ -66,18 +79,29 @@ def post(url: str, token: str, image: Path, client: httpx.Client) -> Answer:
     return _answer(document, milliseconds)
 
 
+def _verdict(problem: Any) -> str | None:
+    """Return a problem's verdict in words; None where it has none that is known."""
+    if not isinstance(problem, dict) or not isinstance(problem.get("verdict"), str):
+        return None
+    boxes = problem.get("boxes")
+    return verdicts.in_words(problem["verdict"], len(boxes) if isinstance(boxes, list) else 0)
+
+
 def _answer(document: Any, milliseconds: float) -> Answer:
     try:
         return Answer(
             int(document["pred"]),
             float(document["conf"]),
+            bool(document["accepted"]),
             str(document["model"]["version"]),
             float(document["model"]["accuracy"]),
             str(document["request_id"]),
             milliseconds,
         )
     except (KeyError, TypeError, ValueError) as error:
-        raise ApiTestError("the answer does not hold pred, conf, model and request_id as it should") from error
+        raise ApiTestError(
+            "the answer does not hold pred, conf, accepted, model and request_id as it should"
+        ) from error
 
 
 def run(url: str, token: str, image: Path, verify: ssl.SSLContext | bool = True) -> None:
@@ -128,12 +152,13 @@ def _run_folder(url: str, token: str, folder: Path, client: httpx.Client) -> Non
             answer = post(url, token, image, client)
         except ApiTestError as error:
             failed += 1
-            print(f"{image.name:24}  {error}")
+            print(f"{image.name:24}  {error.words if isinstance(error, RefusedError) else error}")
             continue
         expected = expected_digit(image)
-        mark = "" if expected in (None, answer.pred) else f"  is a {expected}"
-        wrong += bool(mark)
-        print(f"{image.name:24}  {answer.pred:4}  {answer.conf:6.4f}  {answer.milliseconds:7.1f}{mark}")
+        missed = expected not in (None, answer.pred)
+        wrong += missed
+        marks = f"{_doubt(answer)}  is a {expected}" if missed else _doubt(answer)
+        print(f"{image.name:24}  {answer.pred:4}  {answer.conf:6.4f}  {answer.milliseconds:7.1f}{marks}")
     if wrong or failed:
         raise ApiTestError(f"of {len(images)} images {wrong} were read wrongly and {failed} were not answered")
 
@@ -144,12 +169,16 @@ def report(answer: Answer, image: Path) -> str:
         [
             text_art(image),
             f"pred        {answer.pred}",
-            f"conf        {answer.conf:.4f}",
+            f"conf        {answer.conf:.4f}{_doubt(answer)}",
             f"model       {answer.version} ({answer.accuracy:.2%} on its test digits)",
             f"request id  {answer.request_id}",
             f"took        {answer.milliseconds:.1f} ms",
         ]
     )
+
+
+def _doubt(answer: Answer) -> str:
+    return "" if answer.accepted else f"  ({verdicts.NOT_SURE})"
 
 
 def text_art(image: Path) -> str:

@@ -10,8 +10,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits import reading
-from digits.errors import DataError, DigitsError, ImageError
+from digits import reading, verdicts
+from digits.errors import DataError, DigitsError, ImageError, UnreadableDigitError
 from digits.model.identity import MODEL_FILE
 from digits.model.proof import LoadedModel, prove
 from digits.pictures.images import FORMAT_NAMES
@@ -94,10 +94,16 @@ def test_command(options: argparse.Namespace) -> int:
         try:
             read = reading.read(Picture.of_file(_read_file(path)), loaded)
         except ImageError as error:
-            status = _fail(ImageError(f"{path}: {error}"))
+            status = _fail(ImageError(f"{path}: {_in_words(error)}"))
             continue
-        print(f"{read.pred:5}  {read.conf:10.4f}  {read.prepared.sha256[:12]}  {path}")
+        doubt = "" if read.accepted else f"  ({verdicts.NOT_SURE})"
+        print(f"{read.pred:5}  {read.conf:10.4f}  {read.prepared.sha256[:12]}  {path}{doubt}")
     return status
+
+
+def _in_words(error: ImageError) -> str:
+    known = verdicts.in_words(error.verdict, len(error.boxes)) if isinstance(error, UnreadableDigitError) else None
+    return known or str(error)
 
 
 def _load_last_trained() -> LoadedModel:

@@ -9,11 +9,13 @@ from io import BytesIO
 from PIL import Image
 
 from digits import reading
-from digits.errors import InputError
+from digits.errors import InputError, UnreadableDigitError
 from digits.model.proof import LoadedModel
+from digits.pictures.canonical import CanonicalImage
 from digits.reading import Picture, Prepared, Reading
 from digits.registry.live import LiveModel
-from functions.predict_api.schemas import Explanation, ModelReference, Prediction
+from functions.predict_api import problems
+from functions.predict_api.schemas import Explanation, ModelReference, Prediction, Problem
 from functions.predict_api.timing import ServerTiming
 
 
@@ -52,15 +54,28 @@ def load(model: LiveModel, timing: ServerTiming) -> LoadedModel:
 
 def predict(
     prepared: list[Prepared], loaded: LoadedModel, request_id: str, explain: bool, timing: ServerTiming
-) -> list[Prediction]:
-    """Ask the network about pictures, all at once."""
+) -> list[Prediction | Problem]:
+    """Ask the network about pictures, all at once; a problem stands in place of what it finds no single digit in."""
     if not prepared:
         return []
     with timing.phase("inference"):
         readings = reading.answer(prepared, loaded)
     model = ModelReference(version=loaded.manifest.version, accuracy=loaded.manifest.test.accuracy)
     with timing.phase("encoding"):
-        return [_prediction(each, model, request_id, explain) for each in readings]
+        return [
+            problem_of(each, request_id, explain)
+            if isinstance(each, UnreadableDigitError)
+            else _prediction(each, model, request_id, explain)
+            for each in readings
+        ]
+
+
+def problem_of(error: InputError, request_id: str, explain: bool) -> Problem:
+    """Return what stands in place of a prediction."""
+    problem = Problem.model_validate(problems.describe(error, request_id))
+    if explain and isinstance(error, UnreadableDigitError) and error.seen:
+        problem.explain = _explanation(error.seen, error.verdict)
+    return problem
 
 
 def _prediction(read: Reading, model: ModelReference, request_id: str, explain: bool) -> Prediction:
@@ -73,15 +88,15 @@ def _prediction(read: Reading, model: ModelReference, request_id: str, explain: 
         input_sha256=read.prepared.sha256,
         model=model,
         request_id=request_id,
-        explain=_explanation(read.prepared) if explain else None,
+        explain=_explanation(read.prepared.seen) if explain else None,
     )
 
 
-def _explanation(prepared: Prepared) -> Explanation:
+def _explanation(seen: CanonicalImage, *verdicts: str) -> Explanation:
     file = BytesIO()
-    Image.fromarray(prepared.pixels).save(file, "PNG")
+    Image.fromarray(seen.pixels).save(file, "PNG")
     return Explanation(
-        steps=list(prepared.steps),
+        steps=list(seen.steps),
         image="data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
-        verdicts=list(prepared.warnings),
+        verdicts=[*verdicts, *seen.warnings],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from dataclasses import dataclass
 from typing import Annotated
 
@@ -25,7 +26,7 @@ from functions.predict_api.payloads import (
     read_envelope,
     read_payload,
 )
-from functions.predict_api.prediction import load, predict, prepare, prepare_each
+from functions.predict_api.prediction import load, predict, prepare_each, problem_of
 from functions.predict_api.schemas import (
     Health,
     ModelSummary,
@@ -92,6 +93,7 @@ async def model(request: Request) -> ModelSummary:
         training_count=manifest.dataset.training_count,
         canonical_form=manifest.canonical_form,
         acceptance_threshold=manifest.acceptance_threshold,
+        rejection_threshold=manifest.rejection_threshold,
         size_bytes=manifest.files[MODEL_FILE].size_bytes,
         classes=manifest.classes,
     )
@@ -118,6 +120,8 @@ async def predict_digits(
 
     One picture is answered by its prediction. `instances`, or several files in a form, are answered by
     `predictions` in the same order, where a picture that cannot be read has a problem in its place.
+
+    What shows no single digit is a problem with a `verdict`: `blank`, `no_contrast`, `several_digits` or `not_a_digit`.
     """
     container, timing = container_of(request), admitted.timing
     if not container.warm.is_set():
@@ -130,27 +134,35 @@ async def predict_digits(
     )
     with timing.phase("encoding"):
         document = answer.model_dump_json(exclude_none=True)
-    logger.info("predicted for token %r with %s", admitted.caller, version)
-    headers = {"x-model-version": version, "server-timing": timing.header()}
+    headers = {"server-timing": timing.header()} | ({"x-model-version": version} if version else {})
+    _log(admitted.caller, version, answer)
+    if isinstance(answer, Problem):
+        return Response(document, answer.status, headers, problems.MEDIA_TYPE)
     return Response(document, headers=headers, media_type="application/json")
+
+
+def _log(caller: str, version: str | None, answer: Prediction | Problem | Predictions) -> None:
+    answers = answer.predictions if isinstance(answer, Predictions) else [answer]
+    refused = Counter(each.verdict or "unusable" for each in answers if isinstance(each, Problem))
+    if refused.total() < len(answers):
+        logger.info("predicted for token %r with %s", caller, version)
+    for verdict, count in refused.items():
+        logger.info("refused %d for token %r: %s", count, caller, verdict)
 
 
 def _answer(
     model: LiveModel, payload: Payload, request_id: str, explain: bool, timing: ServerTiming
-) -> tuple[Prediction | Predictions, str]:
-    """Return the answer, and the version of the model that gave it."""
-    if not payload.several:
-        prepared = prepare(payload.readers[0], timing)
-        loaded = load(model, timing)
-        return predict([prepared], loaded, request_id, explain, timing)[0], loaded.manifest.version
+) -> tuple[Prediction | Problem | Predictions, str | None]:
+    """Return the answer, and the version of the model that gave it; None where no model was needed to refuse."""
     outcomes = prepare_each(payload.readers, timing)
+    if not payload.several and isinstance(outcomes[0], InputError):
+        return problem_of(outcomes[0], request_id, explain), None
     good = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
     loaded = load(model, timing)
-    predictions = iter(predict(good, loaded, request_id, explain, timing))
+    predicted = iter(predict(good, loaded, request_id, explain, timing))
     answers = [
-        Problem.model_validate(problems.describe(outcome, request_id))
-        if isinstance(outcome, InputError)
-        else next(predictions)
+        problem_of(outcome, request_id, explain) if isinstance(outcome, InputError) else next(predicted)
         for outcome in outcomes
     ]
-    return Predictions(predictions=answers), loaded.manifest.version
+    version = loaded.manifest.version
+    return Predictions(predictions=answers) if payload.several else answers[0], version

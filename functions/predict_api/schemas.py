@@ -35,7 +35,10 @@ class Explanation(BaseModel):
 
     steps: Annotated[list[str], Field(description="what was done to the picture, in order; empty for MNIST's own form")]
     image: Annotated[str, Field(description="data URL of a PNG: the 28x28 pixels that the network saw")]
-    verdicts: Annotated[list[str], Field(description="the same as `warnings`, for callers that look here")]
+    verdicts: Annotated[
+        list[str],
+        Field(description="the same as `warnings`, for callers that look here; after the verdict of a problem"),
+    ]
 
 
 class Prediction(BaseModel):
@@ -47,8 +50,12 @@ class Prediction(BaseModel):
         list[float],
         Field(min_length=len(CLASSES), max_length=len(CLASSES), description="of the digits 0 to 9"),
     ]
-    accepted: Annotated[bool, Field(description="whether `conf` reaches the model's published threshold")]
-    warnings: Annotated[list[str], Field(description="`touches_edge`: the digit may be cut off")]
+    accepted: Annotated[
+        bool, Field(description="whether `conf` reaches the model's published threshold, without warnings")
+    ]
+    warnings: Annotated[
+        list[str], Field(description="what makes the answer doubtful; `touches_edge`: the digit may be cut off")
+    ]
     input_sha256: Annotated[str, Field(description="digest of the image file, or of the 784 pixels as bytes")]
     model: ModelReference
     request_id: str
@@ -67,7 +74,13 @@ class ModelSummary(BaseModel):
     dataset: str
     training_count: int
     canonical_form: int
-    acceptance_threshold: float | None
+    acceptance_threshold: Annotated[
+        float | None, Field(description="the least `conf` of an answer that is accepted; null accepts none")
+    ]
+    rejection_threshold: Annotated[
+        float | None,
+        Field(description="the least `conf` of an answer: below, it is `not_a_digit`; null answers always"),
+    ]
     size_bytes: int
     classes: list[str]
 
@@ -88,10 +101,15 @@ class Problem(BaseModel):
     detail: str
     request_id: str
     errors: list[FieldProblem] | None = None
-    verdict: Annotated[str | None, Field(description="`blank`, `no_contrast` or `several_digits`")] = None
+    verdict: Annotated[str | None, Field(description="`blank`, `no_contrast`, `several_digits` or `not_a_digit`")] = (
+        None
+    )
     boxes: Annotated[
         list[Annotated[list[int], Field(min_length=4, max_length=4)]] | None,
         Field(description="left, top, width and height of each digit, in pixels of the upright picture"),
+    ] = None
+    explain: Annotated[
+        Explanation | None, Field(description="only with `?explain=1`, and where something was seen")
     ] = None
     error: Annotated[str | None, Field(description="`detail` again, under /v2 only")] = None
 

@@ -22,6 +22,13 @@ ObjectNotFoundError is outside the tree: a missing key is an answer, not a failu
 turns it into the error that fits.
 """
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from digits.pictures.canonical import CanonicalImage
+
 
 class DigitsError(Exception):
     """Base of the errors above; `str(error)` is one line for a person."""
@@ -43,14 +50,22 @@ class UnreadableDigitError(ImageError):
     """The image does not show exactly one readable digit.
 
     Attributes:
-        verdict: `blank`, `no_contrast` or `several_digits`.
+        verdict: `blank`, `no_contrast`, `several_digits` or `not_a_digit`.
         boxes: for `several_digits`, from left to right: left, top, width and height in pixels of the picture.
+        seen: what was looked at, where the picture could be brought into canonical form all the same.
     """
 
-    def __init__(self, message: str, verdict: str, boxes: tuple[tuple[int, ...], ...] = ()) -> None:
+    def __init__(
+        self,
+        message: str,
+        verdict: str,
+        boxes: tuple[tuple[int, ...], ...] = (),
+        seen: CanonicalImage | None = None,
+    ) -> None:
         super().__init__(message)
         self.verdict = verdict
         self.boxes = boxes
+        self.seen = seen
 
 
 class UnavailableError(DigitsError):

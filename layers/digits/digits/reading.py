@@ -2,7 +2,7 @@
 
     Picture.of_file, Picture.of_pixels    decoded: raises ImageError
     prepare                               in canonical form: raises UnreadableDigitError, which carries the verdict
-    answer                                what the model answers, for many pictures at once
+    answer                                what the model answers, for many pictures at once; a verdict in place of some
     read                                  all three for one picture
 
 The steps are separate so that a caller can prepare many pictures, run the model once, and time each step.
@@ -11,15 +11,16 @@ The steps are separate so that a caller can prepare many pictures, run the model
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UnreadableDigitError
 from digits.model.identity import sha256
+from digits.model.judgement import ACCEPTED, NOT_A_DIGIT, SEVERAL_DIGITS, judge, least_of_parts
 from digits.model.proof import LoadedModel
-from digits.pictures.canonical import canonicalize
+from digits.pictures.canonical import Box, CanonicalImage, PartImage, canonicalize
 from digits.pictures.images import DecodedImage, decode
 
 type Pixels = NDArray[np.uint8]
@@ -56,16 +57,32 @@ class Prepared:
     """A picture that is ready for the model.
 
     Attributes:
-        pixels: uint8 (28, 28), the canonical form.
-        steps: what was done to the picture, in order.
-        warnings: what may spoil the answer.
+        seen: the canonical form; boxes of its parts are in pixels of the upright picture as sent.
         sha256: of the picture.
     """
 
-    pixels: Pixels
-    steps: tuple[str, ...]
-    warnings: tuple[str, ...]
+    seen: CanonicalImage
     sha256: str
+
+    @property
+    def pixels(self) -> Pixels:
+        """What the network sees: uint8 (28, 28)."""
+        return self.seen.pixels
+
+    @property
+    def steps(self) -> tuple[str, ...]:
+        """What was done to the picture, in order."""
+        return self.seen.steps
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What may spoil the answer."""
+        return self.seen.warnings
+
+    @property
+    def parts(self) -> tuple[PartImage, ...]:
+        """What might be digits of their own."""
+        return self.seen.parts
 
 
 @dataclass(frozen=True)
@@ -74,7 +91,7 @@ class Reading:
 
     Attributes:
         probabilities: float32 (10,), of the digits 0 to 9.
-        accepted: whether the confidence reaches the threshold of the model's manifest.
+        accepted: whether the confidence reaches the threshold of the model's manifest, and nothing warns against it.
     """
 
     prepared: Prepared
@@ -102,24 +119,60 @@ def prepare(picture: Picture) -> Prepared:
     try:
         canonical = canonicalize(image.pixels)
     except UnreadableDigitError as error:
-        boxes = tuple(tuple(round(side * image.scale) for side in box) for box in error.boxes)
-        raise UnreadableDigitError(str(error), error.verdict, boxes) from error
-    return Prepared(canonical.pixels, (*image.steps, *canonical.steps), canonical.warnings, picture.sha256)
+        boxes = tuple(_scaled(box, image.scale) for box in error.boxes)
+        seen = _as_sent(error.seen, image) if error.seen else None
+        raise UnreadableDigitError(str(error), error.verdict, boxes, seen) from error
+    return Prepared(_as_sent(canonical, image), picture.sha256)
 
 
-def answer(prepared: Sequence[Prepared], model: LoadedModel) -> list[Reading]:
-    """Run the model on all pictures at once, and return the readings in the same order."""
+def answer(prepared: Sequence[Prepared], model: LoadedModel) -> list[Reading | UnreadableDigitError]:
+    """Run the model on all pictures and their parts at once, and return the readings in the same order.
+
+    The verdict `several_digits` or `not_a_digit` stands in place of a reading.
+    """
     if not prepared:
         return []
-    threshold = model.manifest.acceptance_threshold
-    return [
-        Reading(each, probabilities, threshold is not None and float(probabilities.max()) >= threshold)
-        for each, probabilities in zip(
-            prepared, model.classifier.predict(np.stack([each.pixels for each in prepared])), strict=True
-        )
-    ]
+    images = [each.pixels for each in prepared] + [part.pixels for each in prepared for part in each.parts]
+    probabilities = model.classifier.predict(np.stack(images))
+    confidence, count = probabilities.max(axis=1), len(prepared)
+    judged = judge(
+        confidence[:count],
+        least_of_parts(confidence[count:], np.array([len(each.parts) for each in prepared])),
+        np.array([bool(each.warnings) for each in prepared]),
+        acceptance=model.manifest.acceptance_threshold,
+        rejection=model.manifest.rejection_threshold,
+    )
+    return [_outcome(*each) for each in zip(prepared, probabilities[:count], judged.tolist(), strict=True)]
 
 
 def read(picture: Picture, model: LoadedModel) -> Reading:
-    """Read one picture; raises as `prepare` does."""
-    return answer([prepare(picture)], model)[0]
+    """Read one picture.
+
+    Raises:
+        UnreadableDigitError: see `prepare` and `answer`.
+    """
+    (outcome,) = answer([prepare(picture)], model)
+    if isinstance(outcome, UnreadableDigitError):
+        raise outcome
+    return outcome
+
+
+def _outcome(prepared: Prepared, probabilities: NDArray[np.float32], judged: str) -> Reading | UnreadableDigitError:
+    if judged == SEVERAL_DIGITS:
+        boxes = tuple(part.box for part in prepared.parts)
+        message = f"the picture shows {len(boxes)} digits, where one is read"
+        return UnreadableDigitError(message, judged, boxes, prepared.seen)
+    if judged == NOT_A_DIGIT:
+        return UnreadableDigitError("what the picture shows looks like no digit", judged, seen=prepared.seen)
+    return Reading(prepared, probabilities, judged == ACCEPTED)
+
+
+def _as_sent(canonical: CanonicalImage, image: DecodedImage) -> CanonicalImage:
+    """Return a canonical form with the steps of decoding, and boxes in pixels of the upright picture as sent."""
+    parts = tuple(PartImage(part.pixels, _scaled(part.box, image.scale)) for part in canonical.parts)
+    return replace(canonical, steps=(*image.steps, *canonical.steps), parts=parts)
+
+
+def _scaled(box: tuple[int, ...], scale: float) -> Box:
+    left, top, width, height = (round(side * scale) for side in box)
+    return left, top, width, height

@@ -104,6 +104,8 @@ class RobustnessRow(_Record):
         refused: share of the digits that were refused, by verdict.
         negative_log_likelihood: mean over the digits that were not refused, in nats; null if all were.
         expected_calibration_error: of the same digits, as in `Metrics`.
+        accepted: share of all digits whose answer was accepted; null where it was not counted yet.
+        wrong_accepted: share of all digits that were read wrongly, and the answer accepted.
     """
 
     name: str
@@ -111,6 +113,8 @@ class RobustnessRow(_Record):
     refused: dict[str, Share]
     negative_log_likelihood: float | None
     expected_calibration_error: Share | None
+    accepted: Share | None = None
+    wrong_accepted: Share | None = None
 
 
 class Robustness(_Record):
@@ -128,6 +132,56 @@ class Robustness(_Record):
     expected_calibration_error: Share
     accepted_share: Share
     accepted_accuracy: Share | None
+
+
+class OutlierRow(_Record):
+    """What becomes of pictures of one family that show no digit; the three shares add up to 1.
+
+    Attributes:
+        trained: whether the network has seen pictures of this family in training; the others judge it.
+        count: how many pictures.
+        refused: share that was refused, by verdict.
+        answered: share that was answered with a digit, and the answer not accepted.
+        accepted: share that was answered, and the answer accepted.
+    """
+
+    name: str
+    trained: bool
+    count: int
+    refused: dict[str, Share]
+    answered: Share
+    accepted: Share
+
+
+class MixturePart(_Record):
+    """One kind of pictures among what people are taken to send.
+
+    Attributes:
+        weight: its share of the mixture.
+        accepted: share of its pictures whose answer is accepted.
+        right: share of its pictures whose answer is accepted and right.
+    """
+
+    name: str
+    weight: Share
+    accepted: Share
+    right: Share
+
+
+class Mixture(_Record):
+    """What people are taken to send, over which confidence and `accepted` keep their promise.
+
+    Attributes:
+        accepted_accuracy: share of the accepted answers that are right; null if none was accepted.
+        accepted_share: share of the pictures whose answer is accepted.
+        expected_calibration_error: over all answers, accepted or not, as in `Metrics`; the answer to what is no digit
+            is wrong. Null if nothing was answered.
+    """
+
+    parts: list[MixturePart]
+    accepted_accuracy: Share | None
+    accepted_share: Share
+    expected_calibration_error: Share | None
 
 
 class TrainingRecord(_Record):
@@ -163,11 +217,15 @@ class Manifest(_Record):
         canonical_form: version of the canonical form that the network was trained for.
         code_sha256: digest of the code that determines what a training run makes of its data.
         acceptance_threshold: of the answers with at least this confidence 99.9 % are right on the
-            holdout; null if no threshold reaches that.
+            holdout, and 99.5 % over the mixture; null if no threshold reaches that.
         acceptance_coverage: the share of the holdout that the threshold accepts.
+        rejection_threshold: below this confidence a picture is told to be no digit; null tells none.
+        mixture: how well confidence and acceptance do over what people are taken to send, on the holdout.
         temperature: what the logits were divided by, fitted on the holdout (Guo et al., 2017).
         wall_seconds: from the arrays in memory to the exported model.
         holdout_robustness: the table on digits of the holdout; test_robustness, of the test digits.
+        holdout_outliers: what becomes of pictures without a digit, by family, made from digits of the holdout;
+            test_outliers, of the test digits.
 
     Fields with a default were added after the first release, whose manifests can still be read.
     """
@@ -188,12 +246,16 @@ class Manifest(_Record):
     wall_seconds: float
     acceptance_threshold: Share | None
     acceptance_coverage: Share | None = None
+    rejection_threshold: Share | None = None
+    mixture: Mixture | None = None
     temperature: float | None = None
     training: TrainingRecord | None = None
     holdout: Metrics
     test: Metrics
     holdout_robustness: Robustness | None = None
     test_robustness: Robustness | None = None
+    holdout_outliers: list[OutlierRow] | None = None
+    test_outliers: list[OutlierRow] | None = None
     goldens: Annotated[list[Golden], Field(min_length=1)]
 
     def to_json(self) -> bytes:

@@ -46,6 +46,19 @@ APART = 0.25
 
 
 @dataclass(frozen=True)
+class PartImage:
+    """A part of the ink that might be a digit of its own, in canonical form by itself.
+
+    Attributes:
+        pixels: uint8 (28, 28), ink bright on dark.
+        box: left, top, width and height in pixels of the picture.
+    """
+
+    pixels: Pixels
+    box: Box
+
+
+@dataclass(frozen=True)
 class CanonicalImage:
     """What the network sees, and how it was made.
 
@@ -53,11 +66,13 @@ class CanonicalImage:
         pixels: uint8 (28, 28), ink bright on dark.
         steps: what was done to the picture, in order; empty if it was canonical already.
         warnings: what may spoil the answer: `touches_edge`, the digit may be cut off.
+        parts: from left to right, where the ink falls apart into columns that might be digits of their own.
     """
 
     pixels: Pixels
     steps: tuple[str, ...]
     warnings: tuple[str, ...] = ()
+    parts: tuple[PartImage, ...] = ()
 
 
 def canonicalize(grey: Pixels) -> CanonicalImage:
