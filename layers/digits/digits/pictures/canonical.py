@@ -38,6 +38,8 @@ COMPONENT_SIDE = 128
 SPECK_SHARE = 0.03
 # A digit's outline, as MNIST crops it, encloses all ink of at least this strength.
 OUTLINE_INK = 0.25
+# Paper around ink that was cut out already, in pixels.
+CUT_MARGIN = 4
 # A further digit has at least these shares of the main one's height and area. Parts with a larger gap than the last,
 # a share of the largest one's longer side, are separate.
 COMPARABLE = 0.6
@@ -95,6 +97,22 @@ def canonicalize(grey: Pixels) -> CanonicalImage:
     scaled = _scaled(_cropped(drawn))
     steps = (*found.steps, *digit.steps, *strokes, f"scaled to {scaled.shape[1]}x{scaled.shape[0]}", "centred")
     return CanonicalImage(_centred(scaled), steps, (TOUCHES_EDGE,) if digit.touches_edge else ())
+
+
+def from_ink(ink: Floats) -> Pixels:
+    """Bring ink that is one thing, with no paper to be told from it, into canonical form.
+
+    Args:
+        ink: float32 (height, width), 0 paper to 1 ink.
+
+    Returns:
+        uint8 (28, 28), as `canonicalize` would make it of a picture that shows the same.
+
+    Raises:
+        UnreadableDigitError: there are only dots, or lines too fine.
+    """
+    drawn, _ = redraw(np.pad(_cropped(ink), CUT_MARGIN))
+    return _centred(_scaled(_cropped(drawn)))
 
 
 def is_canonical(ink: Pixels) -> bool:
