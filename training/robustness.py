@@ -1,4 +1,4 @@
-"""The robustness table: how well digits are read that were distorted as in real life.
+"""The robustness table: how well digits are read that were distorted as in real life, and what is told of no digit.
 
 The digits of a part are distorted in the same way in every run, and brought into canonical form like every
 request. All rows together take about 60 ms per digit, so the results are kept in a folder.
@@ -6,53 +6,50 @@ request. All rows together take about 60 ms per digit, so the results are kept i
 
 from __future__ import annotations
 
-import os
 import sys
-import tempfile
 import zlib
 from collections import Counter
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import PIL
 from numpy.typing import NDArray
 
-from digits.errors import DataError, UnreadableDigitError
 from digits.model.classifier import Classifier
 from digits.model.identity import sha256
-from digits.model.manifest import Robustness, RobustnessRow
-from digits.pictures.canonical import SIDE, canonicalize
-from training import distortions
-from training.dataset import Part, read_arrays
+from digits.model.judgement import ACCEPTED, ANSWERED, NOT_A_DIGIT
+from digits.model.manifest import OutlierRow, Robustness, RobustnessRow
+from training import distortions, forms, kept
+from training.answers import Answers, answers_by_family, answers_by_row
+from training.dataset import Part
 from training.distortions import ROWS
 from training.evaluate import calibration_error, negative_log_likelihood
+from training.forms import Forms, bring
+from training.outliers import FAMILIES, Outliers, outlier_digits
 from training.provenance import canonical_form_sha256
 
 DIGITS_PER_ROW = 500  # in each row of the table, for training and promotion
 CLEAN = "clean"
 REFUSED_CLEAN = 0.001
 REFUSED = 0.01
+OUTLIERS_PER_FAMILY = 200
+OUTLIER_SEED = 1
 
 
 @dataclass(frozen=True)
 class DistortedRow:
-    """The digits of a part, distorted for one row of the table.
+    """Digits of a part, distorted for one row of the table.
 
     Attributes:
-        images: uint8 (n, 28, 28) in canonical form; zeros for refused pictures.
-        verdicts: n strings: why a picture was refused, or empty.
+        labels: uint8 (n,).
     """
 
-    images: NDArray[np.uint8]
-    verdicts: NDArray[np.str_]
-
-    @property
-    def readable(self) -> NDArray[np.bool_]:
-        """Which digits have a canonical form: bool (n,)."""
-        return self.verdicts == ""
+    forms: Forms
+    labels: NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -60,18 +57,16 @@ class DistortedDigits:
     """The digits of a part, distorted for every row of the table.
 
     Attributes:
-        labels: of each row's digits, uint8 (n,).
         rows: by name.
     """
 
-    labels: NDArray[np.uint8]
     rows: dict[str, DistortedRow]
 
     def pooled(self) -> Part:
         """Return all digits of all rows that were not refused."""
         return Part(
-            np.concatenate([row.images[row.readable] for row in self.rows.values()]),
-            np.concatenate([self.labels[row.readable] for row in self.rows.values()]),
+            np.concatenate([row.forms.images[row.forms.readable] for row in self.rows.values()]),
+            np.concatenate([row.labels[row.forms.readable] for row in self.rows.values()]),
         )
 
 
@@ -87,42 +82,34 @@ def distorted_digits(
     """
     part = part.sample(count or DIGITS_PER_ROW)
     path = kept_in / f"{_digest(part)}.npz"
-    kept = _read(path)
-    if kept is not None:
-        return DistortedDigits(part.labels, kept)
+    stored = kept.read(path)
+    if stored is not None:
+        with suppress(KeyError):
+            return DistortedDigits({name: _stored_row(stored, name) for name in ROWS})
     say(f"robustness: distorting {len(part):,} digits in {len(ROWS)} ways, once for this data set")
     rows = {name: distort(part, name) for name in ROWS}
-    try:
-        _write(path, rows)
-    except OSError as error:
-        say(f"robustness: not kept for the next time: {error}")
-    return DistortedDigits(part.labels, rows)
+    arrays = {f"{name}/{field}": array for name, row in rows.items() for field, array in _arrays(row).items()}
+    kept.write(path, arrays, lambda reason: say(f"robustness: not kept for the next time: {reason}"))
+    return DistortedDigits(rows)
 
 
 def distort(part: Part, name: str) -> DistortedRow:
     """Return the digits of a part, distorted for one row of the table."""
-    with ThreadPoolExecutor(os.process_cpu_count()) as threads:
-        outcomes = list(threads.map(lambda index: _bring(part.images[index], name, index), range(len(part))))
-    return DistortedRow(np.stack([image for image, _ in outcomes]), np.array([verdict for _, verdict in outcomes]))
+    return DistortedRow(bring(lambda index: picture(part.images[index], name, index), len(part)), part.labels)
 
 
-def _read(path: Path) -> dict[str, DistortedRow] | None:
-    """Return the rows that an earlier run kept; None if there are none, or they cannot be read."""
-    try:
-        arrays = read_arrays(path.read_bytes(), str(path))
-        return {name: DistortedRow(arrays[f"{name}/images"], arrays[f"{name}/verdicts"]) for name in ROWS}
-    except (OSError, DataError, KeyError):
-        return None
+def _arrays(row: DistortedRow) -> dict[str, NDArray[Any]]:
+    return {"labels": row.labels, **vars(row.forms)}
 
 
-def _write(path: Path, rows: dict[str, DistortedRow]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    images = {f"{name}/images": row.images for name, row in rows.items()}
-    verdicts = {f"{name}/verdicts": row.verdicts for name, row in rows.items()}
-    with tempfile.TemporaryDirectory(prefix=".partial-", dir=path.parent) as folder:
-        partial = Path(folder) / path.name
-        np.savez_compressed(partial, allow_pickle=False, **images, **verdicts)
-        partial.replace(path)
+def _stored_row(arrays: Mapping[str, NDArray[Any]], name: str) -> DistortedRow:
+    forms = Forms(*(arrays[f"{name}/{field.name}"] for field in fields(Forms)))
+    return DistortedRow(forms, arrays[f"{name}/labels"])
+
+
+def judging_outliers(part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None) -> Outliers:
+    """Return as many outliers of each family as judge a model, some made out of the digits of a part."""
+    return outlier_digits(part, OUTLIERS_PER_FAMILY * len(FAMILIES), OUTLIER_SEED, kept_in, say, judging=True)
 
 
 def picture(image: NDArray[np.uint8], name: str, index: int) -> NDArray[np.uint8]:
@@ -130,47 +117,75 @@ def picture(image: NDArray[np.uint8], name: str, index: int) -> NDArray[np.uint8
     return ROWS[name].distort(image, np.random.default_rng((zlib.crc32(name.encode()), index)))
 
 
-def _bring(image: NDArray[np.uint8], name: str, index: int) -> tuple[NDArray[np.uint8], str]:
-    try:
-        return canonicalize(picture(image, name, index)).pixels, ""
-    except UnreadableDigitError as error:
-        return np.zeros((SIDE, SIDE), np.uint8), error.verdict
-
-
-def measure_rows(classifier: Classifier, distorted: DistortedDigits, threshold: float | None) -> Robustness:
+def measure_rows(
+    classifier: Classifier, distorted: DistortedDigits, accept: float | None, reject: float | None
+) -> Robustness:
     """Return the table.
 
     Args:
-        threshold: the lowest confidence at which an answer is accepted; None accepts none.
+        accept: the lowest confidence at which an answer is accepted; None accepts none.
+        reject: the lowest confidence at which there is an answer; None answers always.
     """
-    table, all_probabilities, all_labels = [], [], []
-    labels = distorted.labels
-    for name, row in distorted.rows.items():
-        probabilities, truth = classifier.predict(row.images[row.readable]), labels[row.readable]
-        right = int((probabilities.argmax(axis=1) == truth).sum())
-        refused = Counter(row.verdicts[~row.readable].tolist())
-        table.append(
-            RobustnessRow(
-                name=name,
-                accuracy=right / len(labels),
-                refused={verdict: count / len(labels) for verdict, count in sorted(refused.items())},
-                negative_log_likelihood=negative_log_likelihood(probabilities, truth) if len(truth) else None,
-                expected_calibration_error=calibration_error(probabilities, truth) if len(truth) else None,
-            )
-        )
-        all_probabilities.append(probabilities)
-        all_labels.append(truth)
-    pooled, truth = np.concatenate(all_probabilities), np.concatenate(all_labels)
-    accepted = pooled.max(axis=1) >= (2 if threshold is None else threshold)
-    right = pooled[accepted].argmax(axis=1) == truth[accepted]
+    return table_of(answers_by_row(classifier, distorted), accept, reject)
+
+
+def table_of(rows: Mapping[str, Answers], accept: float | None, reject: float | None) -> Robustness:
+    """Return the table of answers by row, as `measure_rows` does."""
+    judged = {name: answers.judged(accept, reject) for name, answers in rows.items()}
+    table = [_row(name, answers, judged[name]) for name, answers in rows.items()]
+    answered = [(rows[name], np.isin(told, (ACCEPTED, ANSWERED))) for name, told in judged.items()]
+    pooled = np.concatenate([answers.probabilities[inside] for answers, inside in answered])
+    truth = np.concatenate([answers.labels[inside] for answers, inside in answered])
+    everything = np.concatenate(list(judged.values())) == ACCEPTED
+    right = np.concatenate([answers.right for answers in rows.values()])[everything]
     return Robustness(
-        count=len(labels),
+        count=max(len(answers) for answers in rows.values()),
         rows=table,
         negative_log_likelihood=negative_log_likelihood(pooled, truth),
         expected_calibration_error=calibration_error(pooled, truth),
-        accepted_share=float(accepted.sum()) / (len(distorted.rows) * len(labels)),
-        accepted_accuracy=float(right.mean()) if accepted.any() else None,
+        accepted_share=float(everything.mean()),
+        accepted_accuracy=float(right.mean()) if len(right) else None,
     )
+
+
+def _row(name: str, answers: Answers, judged: NDArray[np.str_]) -> RobustnessRow:
+    accepted, answered = judged == ACCEPTED, np.isin(judged, (ACCEPTED, ANSWERED))
+    probabilities, truth = answers.probabilities[answered], answers.labels[answered]
+    return RobustnessRow(
+        name=name,
+        accuracy=float((answered & answers.right).mean()),
+        refused=_shares(judged[~answered], len(judged)),
+        negative_log_likelihood=negative_log_likelihood(probabilities, truth) if len(truth) else None,
+        expected_calibration_error=calibration_error(probabilities, truth) if len(truth) else None,
+        accepted=float(accepted.mean()),
+        wrong_accepted=float((accepted & ~answers.right).mean()),
+    )
+
+
+def measure_outliers(
+    classifier: Classifier, outliers: Outliers, accept: float | None, reject: float | None
+) -> list[OutlierRow]:
+    """Return what becomes of what is no digit, a row for each family; thresholds as in `measure_rows`."""
+    by_family = answers_by_family(classifier, outliers)
+    return [outlier_row(name, answers, accept, reject) for name, answers in by_family.items()]
+
+
+def outlier_row(name: str, answers: Answers, accept: float | None, reject: float | None) -> OutlierRow:
+    """Return what becomes of one family; one that `FAMILIES` does not know has taken no part in training."""
+    judged = answers.judged(accept, reject)
+    accepted, answered = judged == ACCEPTED, judged == ANSWERED
+    return OutlierRow(
+        name=name,
+        trained=name in FAMILIES and not FAMILIES[name].judge,
+        count=len(answers),
+        refused=_shares(judged[~(accepted | answered)], len(judged)),
+        answered=float(answered.mean()),
+        accepted=float(accepted.mean()),
+    )
+
+
+def _shares(verdicts: NDArray[np.str_], count: int) -> dict[str, float]:
+    return {verdict: number / count for verdict, number in sorted(Counter(verdicts.tolist()).items())}
 
 
 def clean_row(table: Robustness) -> RobustnessRow:
@@ -184,13 +199,17 @@ def points(row: RobustnessRow, clean: RobustnessRow) -> float:
 
 
 def met(row: RobustnessRow, clean: RobustnessRow) -> bool:
-    """Whether a row's accuracy and refusals meet their aims."""
-    refused = REFUSED_CLEAN if row.name == CLEAN else REFUSED
-    return round(points(row, clean), 6) >= -ROWS[row.name].aim_points and sum(row.refused.values()) <= refused
+    """Whether a row's accuracy and refusals meet their aims.
+
+    `not_a_digit` is no part of the refusals: the choice of its threshold bounds it, and it costs accuracy.
+    """
+    most = REFUSED_CLEAN if row.name == CLEAN else REFUSED
+    refused = sum(share for verdict, share in row.refused.items() if verdict != NOT_A_DIGIT)
+    return round(points(row, clean), 6) >= -ROWS[row.name].aim_points and refused <= most
 
 
 def _digest(part: Part) -> str:
     """Return the name of a kept result: a digest of the digits and of the code that makes it."""
-    code = canonical_form_sha256(sys.modules[__name__], distortions)
+    code = canonical_form_sha256(sys.modules[__name__], distortions, forms)
     versions = f"{np.__version__} {PIL.__version__}"
     return sha256(f"{part.sha256()} {code} {versions}".encode())[:16]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 NOT_SURE = "not sure"  # of an answer that is not accepted
-_COUNTS = ("Several", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+_COUNTS = ("Several", "Several", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 _WORDS = {
     "blank": "The picture is blank",
     "no_contrast": "Too faint to read",
