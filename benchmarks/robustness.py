@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     part = found.holdout.sample(options.count or len(found.holdout))
     print(f"model {manifest.version}, {len(part):,} holdout digits of {found.name} from {found.source}", flush=True)
     distorted = distorted_digits(part, OUTPUT / DISTORTED_FOLDER, count=len(part))
-    table = measure_rows(classifier, distorted, manifest.acceptance_threshold)
+    table = measure_rows(classifier, distorted, manifest.acceptance_threshold, manifest.rejection_threshold)
     clean = clean_row(table)
     print(f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'calibration':>12} {'ms':>6}  verdict")
     for row in table.rows:

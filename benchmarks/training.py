@@ -32,9 +32,10 @@ from training.artifacts import DISTORTED_FOLDER, OUTPUT  # noqa: E402
 from training.dataset import Dataset, Part  # noqa: E402
 from training.evaluate import measure, wilson_interval  # noqa: E402
 from training.fit import StopRequest, probabilities  # noqa: E402
+from training.outliers import Outliers  # noqa: E402
 from training.provenance import library_versions  # noqa: E402
 from training.recipes import RECIPES, Recipe, find_recipe  # noqa: E402
-from training.robustness import DistortedDigits, distorted_digits  # noqa: E402
+from training.robustness import DistortedDigits, distorted_digits, judging_outliers  # noqa: E402
 
 IMPORT_SECONDS = time.perf_counter() - _IMPORTING
 PUBLISHED_ACCURACY = 0.9906
@@ -86,10 +87,12 @@ class _Watch(keras.callbacks.Callback):
         self.reading_seconds += time.perf_counter() - now
 
 
-def run(recipe: Recipe, data: Dataset, distorted: DistortedDigits, seed: int) -> Run:
+def run(recipe: Recipe, data: Dataset, distorted: DistortedDigits, outliers: Outliers, seed: int) -> Run:
     """Train once."""
     watch = _Watch(data.test)
-    made = job.make(recipe, data, distorted, seed, stop=StopRequest(), progress=lambda _: None, callbacks=[watch])
+    made = job.make(
+        recipe, data, distorted, outliers, seed, stop=StopRequest(), progress=lambda _: None, callbacks=[watch]
+    )
     total = made.wall_seconds - watch.reading_seconds
     finishing = total - watch.seconds[-1]
     passed = [
@@ -125,6 +128,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     started = time.perf_counter()
     distorted = distorted_digits(data.holdout, OUTPUT / DISTORTED_FOLDER)
+    outliers = judging_outliers(data.holdout, OUTPUT / DISTORTED_FOLDER)
     field_seconds = time.perf_counter() - started
     print(f"{machine()}\n{data.name} from {data.source}; imports {IMPORT_SECONDS:.0f} s", flush=True)
     document = {
@@ -141,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for seed in range(1, options.seeds + 1):
         for recipe in recipes:
             if recipe.name != YARDSTICK or seed <= options.reference_seeds:
-                runs.append(run(recipe, data, distorted, seed))
+                runs.append(run(recipe, data, distorted, outliers, seed))
                 keras.backend.clear_session()
                 print(_line(runs[-1]), flush=True)
                 _write(options.json, {**document, "recipes": _summaries(runs), "runs": [asdict(each) for each in runs]})

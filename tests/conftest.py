@@ -29,7 +29,6 @@ from local.lambda_invoke import EVENT_TOKEN
 from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
 from tests import few_digits
-from training import robustness
 from training.artifacts import DISTORTED_FOLDER, latest_folder, read_folder
 from training.provenance import code_sha256
 
@@ -46,8 +45,8 @@ def pytest_configure() -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _few_digits_per_row() -> None:
-    """Have tables of robustness that the kept distorted digits are enough for."""
-    robustness.DIGITS_PER_ROW = few_digits.DIGITS_PER_ROW
+    """Have tables of robustness that the kept distorted digits and outliers are enough for."""
+    few_digits.draw_few()
 
 
 @pytest.fixture(scope="session")

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from digits.model.classifier import Classifier
 from digits.model.contract import CLASSES
-from digits.model.judgement import judge, least_of_parts
+from digits.model.judgement import ACCEPTED, ANSWERED, judge, least_of_parts
 
 if TYPE_CHECKING:
     from training.forms import Forms
@@ -64,6 +64,10 @@ class Answers:
         """Return what each picture is told under two thresholds: `accepted`, `answered`, or the verdict."""
         of_model = judge(self.confidence, self.of_parts, self.warned, acceptance=accept, rejection=reject)
         return np.where(self.verdicts == "", of_model, self.verdicts)
+
+    def answered(self, accept: float | None, reject: float | None) -> NDArray[np.bool_]:
+        """Return which pictures are answered with a digit, accepted or not: bool (n,)."""
+        return np.isin(self.judged(accept, reject), (ACCEPTED, ANSWERED))
 
 
 @dataclass(frozen=True)

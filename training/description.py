@@ -18,20 +18,25 @@ from digits.model.manifest import (
     FileRecord,
     Golden,
     Manifest,
+    Mixture,
+    OutlierRow,
     RecipeRecord,
     Robustness,
     TrainingRecord,
 )
 from digits.pictures import canonical
 from training import report
+from training.answers import Answers, answers_by_family, answers_by_row
 from training.dataset import Dataset
-from training.evaluate import acceptance_threshold, measure
+from training.evaluate import acceptance_threshold, measure, mixture, rejection_threshold
 from training.export import check_parity, make_goldens
 from training.fit import Fitted
+from training.mixture import compose
+from training.outliers import Outliers
 from training.provenance import code_revision, code_sha256, library_versions
 from training.quiet import quiet_libraries
 from training.recipes import Recipe
-from training.robustness import DistortedDigits, measure_rows
+from training.robustness import DistortedDigits, outlier_row, table_of
 
 if TYPE_CHECKING:
     from training.job import Made
@@ -44,25 +49,36 @@ class Evaluated:
     Attributes:
         on_holdout, on_test: probabilities of the clean digits, float32 (n, 10).
         on_distorted: probabilities and labels of the test digits in all rows of the robustness table.
-        threshold: the lowest confidence at which answers are accepted; None accepts none.
+        accept: the lowest confidence at which answers are accepted; None accepts none.
+        reject: the lowest confidence at which there is an answer; None answers always.
+        mixture: on the holdout.
     """
 
     on_holdout: NDArray[np.float32]
     on_test: NDArray[np.float32]
     on_distorted: report.Answers
-    threshold: float | None
+    accept: float | None
+    reject: float | None
+    mixture: Mixture
     holdout_robustness: Robustness
     test_robustness: Robustness
+    holdout_outliers: list[OutlierRow]
+    test_outliers: list[OutlierRow]
     goldens: list[Golden]
 
 
 def evaluate(
-    made: Made, dataset: Dataset, distorted: Sequence[DistortedDigits], say: Callable[[str], None]
+    made: Made,
+    dataset: Dataset,
+    distorted: Sequence[DistortedDigits],
+    outliers: Sequence[Outliers],
+    say: Callable[[str], None],
 ) -> Evaluated:
     """Check that the exported model agrees with the trained one, and run it on all digits that it is judged by.
 
     Args:
         distorted: digits of the holdout, and of the test digits.
+        outliers: what is no digit, made out of the holdout, and out of the test digits.
 
     Raises:
         ParityError: the exported model disagrees with the trained one.
@@ -72,16 +88,24 @@ def evaluate(
     difference = check_parity(made.fitted.network, classifier, dataset.test.images)
     say(f"LiteRT and Keras agree on all {len(dataset.test):,} test digits, probabilities within {difference:.1g}")
     on_holdout, on_test = (classifier.predict(part.images) for part in (dataset.holdout, dataset.test))
-    threshold = acceptance_threshold(on_holdout, dataset.holdout.labels)
-    holdout_robustness, test_robustness = (measure_rows(classifier, digits, threshold) for digits in distorted)
+    rows, families = answers_by_row(classifier, distorted[0]), answers_by_family(classifier, outliers[0])
+    test_rows, test_families = answers_by_row(classifier, distorted[1]), answers_by_family(classifier, outliers[1])
+    clean = Answers.plain(on_holdout, dataset.holdout.labels)
+    sent = compose(clean, rows, families)
+    accept = acceptance_threshold(clean, sent)
+    reject = rejection_threshold(clean, list(rows.values()), accept)
     pooled = distorted[1].pooled()
     return Evaluated(
         on_holdout=on_holdout,
         on_test=on_test,
         on_distorted=(classifier.predict(pooled.images), pooled.labels),
-        threshold=threshold,
-        holdout_robustness=holdout_robustness,
-        test_robustness=test_robustness,
+        accept=accept,
+        reject=reject,
+        mixture=mixture(sent, accept, reject),
+        holdout_robustness=table_of(rows, accept, reject),
+        test_robustness=table_of(test_rows, accept, reject),
+        holdout_outliers=[outlier_row(name, each, accept, reject) for name, each in families.items()],
+        test_outliers=[outlier_row(name, each, accept, reject) for name, each in test_families.items()],
         goldens=make_goldens(classifier, dataset.holdout),
     )
 
@@ -90,8 +114,8 @@ def describe(
     made: Made, dataset: Dataset, evaluated: Evaluated, *, recipe: Recipe, seed: int, files: dict[str, FileRecord]
 ) -> Manifest:
     """Return the manifest of a model made from this recipe, data set and seed."""
-    fitted, threshold = made.fitted, evaluated.threshold
-    accepted = None if threshold is None else evaluated.on_holdout.max(axis=1) >= threshold
+    fitted, accept = made.fitted, evaluated.accept
+    accepted = None if accept is None else evaluated.on_holdout.max(axis=1) >= accept
     created_at = datetime.now(UTC).replace(microsecond=0)
     return Manifest(
         version=new_version(made.model, created_at),
@@ -107,8 +131,10 @@ def describe(
         code_sha256=code_sha256(),
         libraries=library_versions(),
         wall_seconds=round(made.wall_seconds, 1),
-        acceptance_threshold=threshold,
+        acceptance_threshold=accept,
         acceptance_coverage=None if accepted is None else float(accepted.mean()),
+        rejection_threshold=evaluated.reject,
+        mixture=evaluated.mixture,
         temperature=made.temperature,
         training=TrainingRecord(
             epochs=len(fitted.epochs), chosen_epoch=fitted.chosen_epoch, stopped_by=fitted.stopped_by
@@ -117,6 +143,8 @@ def describe(
         test=measure(evaluated.on_test, dataset.test.labels),
         holdout_robustness=evaluated.holdout_robustness,
         test_robustness=evaluated.test_robustness,
+        holdout_outliers=evaluated.holdout_outliers,
+        test_outliers=evaluated.test_outliers,
         goldens=evaluated.goldens,
     )
 

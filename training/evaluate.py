@@ -92,8 +92,10 @@ def rejection_threshold(clean: Answers, distorted: Sequence[Answers], accept: fl
     Returns:
         The confidence; None if there is no digit to choose it by.
     """
-    answered = clean.confidence[_answered(clean)]
-    read = np.concatenate([each.confidence[_answered(each) & each.right] for each in distorted] or [answered[:0]])
+    answered = clean.confidence[clean.answered(None, None)]
+    read = np.concatenate(
+        [each.confidence[each.answered(None, None) & each.right] for each in distorted] or [answered[:0]]
+    )
     limits = [
         _highest_below_few(answered, MOST_CLEAN_REFUSED),
         _highest_below_few(read, MOST_DISTORTED_REFUSED),
@@ -149,10 +151,6 @@ def _share(value: float) -> float:
 
 def _acceptable(answers: Answers) -> NDArray[np.bool_]:
     return answers.judged(0.0, None) == ACCEPTED
-
-
-def _answered(answers: Answers) -> NDArray[np.bool_]:
-    return np.isin(answers.judged(None, None), (ACCEPTED, ANSWERED))
 
 
 def _counts_from(candidates: NDArray[np.float32], answers: Answers) -> tuple[NDArray[np.intp], NDArray[np.intp]]:

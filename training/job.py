@@ -10,19 +10,22 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from digits.errors import ConfigurationError, OperationError
 from digits.model.identity import MANIFEST_FILE, MODEL_FILE, sha256
 from digits.model.manifest import FileRecord, Manifest, Metrics
-from training import report
+from training import mixture, report
+from training.answers import NO_DIGIT
 from training.artifacts import DISTORTED_FOLDER, REPORT_FOLDER
-from training.dataset import Dataset
+from training.dataset import Dataset, Part
 from training.description import describe, evaluate
 from training.evaluate import fit_temperature
 from training.export import compare, divide_logits, to_litert
 from training.fit import Fitted, Progress, StopRequest, fit, probabilities
+from training.outliers import Outliers
 from training.recipes import Recipe
-from training.robustness import DistortedDigits, distorted_digits
+from training.robustness import DistortedDigits, distorted_digits, judging_outliers
 
 KERAS_FILE = "model.keras"
 WORTH_KEEPING = 0.5  # the least holdout accuracy of a run that was stopped early
@@ -47,6 +50,7 @@ def make(
     recipe: Recipe,
     dataset: Dataset,
     distorted: DistortedDigits,
+    outliers: Outliers,
     seed: int,
     *,
     stop: StopRequest,
@@ -56,13 +60,15 @@ def make(
     """Train, calibrate and export.
 
     Args:
-        distorted: some holdout digits, distorted; they have the same weight as the clean ones in calibration.
+        distorted, outliers: some holdout digits, distorted, and what is no digit: calibration is over the mixture.
     """
     started = time.monotonic()
     fitted = fit(recipe, dataset.training, dataset.holdout, seed, stop=stop, progress=progress, callbacks=callbacks)
-    parts = [dataset.holdout, distorted.pooled()]
-    answers = [probabilities(fitted.network, part.images) for part in parts]
-    temperature = fit_temperature(answers, [part.labels for part in parts])
+    no_digits = Part(outliers.images, np.full(len(outliers), NO_DIGIT, np.uint8))
+    parts = {mixture.CLEAN: dataset.holdout, mixture.DISTORTED: distorted.pooled(), mixture.OUTLIERS: no_digits}
+    answers = [probabilities(fitted.network, parts[name].images) for name, _ in mixture.WEIGHTS]
+    labels = [parts[name].labels for name, _ in mixture.WEIGHTS]
+    temperature = fit_temperature(answers, labels, [weight for _, weight in mixture.WEIGHTS])
     divide_logits(fitted.network, temperature)
     return Made(fitted, temperature, to_litert(fitted.network), time.monotonic() - started)
 
@@ -99,9 +105,10 @@ def run(
         raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
         distorted = [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in (dataset.holdout, dataset.test)]
-        made = make(recipe, dataset, distorted[0], seed, stop=stop or StopRequest(), progress=progress)
+        outliers = [judging_outliers(part, output / DISTORTED_FOLDER, say) for part in (dataset.holdout, dataset.test)]
+        made = make(recipe, dataset, distorted[0], outliers[0], seed, stop=stop or StopRequest(), progress=progress)
         _check_trained(made.fitted)
-        manifest = _write(partial, made, dataset, distorted, recipe=recipe, seed=seed, say=say)
+        manifest = _write(partial, made, dataset, distorted, outliers, recipe=recipe, seed=seed, say=say)
         return partial.rename(output / manifest.version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
@@ -120,6 +127,7 @@ def _write(
     made: Made,
     dataset: Dataset,
     distorted: Sequence[DistortedDigits],
+    outliers: Sequence[Outliers],
     *,
     recipe: Recipe,
     seed: int,
@@ -130,7 +138,7 @@ def _write(
     (folder / MODEL_FILE).write_bytes(made.model)
     network.save(folder / KERAS_FILE)
     say(f"exported to LiteRT: {len(made.model):,} bytes, {network.count_params():,} parameters")
-    evaluated = evaluate(made, dataset, distorted, say)
+    evaluated = evaluate(made, dataset, distorted, outliers, say)
     manifest = describe(made, dataset, evaluated, recipe=recipe, seed=seed, files=_file_records(folder))
     report.write(
         folder / REPORT_FOLDER,

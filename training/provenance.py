@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 _AROUND = {
     "__main__",
     "artifacts",
+    "comparison",
     "lease",
     "progress",
     "promotion",

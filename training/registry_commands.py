@@ -80,7 +80,7 @@ def _promote(options: argparse.Namespace) -> int:
 
 def _decide(challenger: LoadedModel, options: argparse.Namespace, output: Path) -> int:
     from training import dataset, promotion
-    from training.robustness import distorted_digits
+    from training.robustness import distorted_digits, judging_outliers
 
     if options.force is not None and not options.force.strip():
         raise OperationError("--force needs a reason")
@@ -89,8 +89,9 @@ def _decide(challenger: LoadedModel, options: argparse.Namespace, output: Path) 
     on_subset = challenger.manifest.dataset.name == dataset.SUBSET_NAME
     found = dataset.find(options.data or (dataset.EMBEDDED if on_subset else None), bucket, os.environ)
     distorted = distorted_digits(found.holdout, output / DISTORTED_FOLDER, print)
+    outliers = judging_outliers(found.holdout, output / DISTORTED_FOLDER, print)
     decision, pointer = promotion.promote(
-        bucket, challenger, found, distorted, force=options.force, dry_run=options.dry_run
+        bucket, challenger, found, distorted, outliers, force=options.force, dry_run=options.dry_run
     )
     print("\n".join(promotion.describe(version, decision)))
     if options.dry_run:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -19,6 +18,8 @@ from training import figures
 from training.dataset import Part
 from training.distortions import ROWS
 from training.evaluate import reliability
+from training.markup import embedded, table
+from training.promises import confidence, outlier_tables
 from training.robustness import REFUSED, REFUSED_CLEAN, clean_row, met, points
 
 if TYPE_CHECKING:
@@ -102,23 +103,38 @@ def summary(metrics: dict[str, Any]) -> str:
     accepts = (
         "at no confidence" if threshold is None else f"from {threshold:.3f} on; accepts {coverage:.1%} of the holdout"
     )
-    return "\n".join(
-        (
-            f"{metrics['version']}: recipe {metrics['recipe']['name']}, seed {metrics['recipe']['seed']}, "
-            f"{metrics['recipe']['parameter_count']:,} parameters, {metrics['wall_seconds']:g} s",
-            f"test accuracy      {test['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
-            f"calibration error  {test['expected_calibration_error']:.2%} on the test digits, "
-            f"{robustness['expected_calibration_error']:.2%} over all rows of the robustness table",
-            f"99.9 % right       {accepts}",
-            f"worst row          {min(robustness['rows'], key=lambda row: row['accuracy'])['name']}, "
-            f"{min(row['accuracy'] for row in robustness['rows']):.2%}",
+    lines = [
+        f"{metrics['version']}: recipe {metrics['recipe']['name']}, seed {metrics['recipe']['seed']}, "
+        f"{metrics['recipe']['parameter_count']:,} parameters, {metrics['wall_seconds']:g} s",
+        f"test accuracy      {test['accuracy']:.2%} (95 % interval {low:.2%} to {high:.2%})",
+        f"calibration error  {test['expected_calibration_error']:.2%} on the test digits, "
+        f"{robustness['expected_calibration_error']:.2%} over all rows of the robustness table",
+        f"99.9 % right       {accepts}",
+        *_promises(metrics),
+        f"worst row          {min(robustness['rows'], key=lambda row: row['accuracy'])['name']}, "
+        f"{min(row['accuracy'] for row in robustness['rows']):.2%}",
+    ]
+    return "\n".join(lines)
+
+
+def _promises(metrics: dict[str, Any]) -> Iterator[str]:
+    """Return what is known of mixture and outliers; reports of earlier releases know nothing."""
+    mixture, reject = metrics.get("mixture"), metrics.get("rejection_threshold")
+    if mixture and mixture["accepted_accuracy"] is not None:
+        yield (
+            f"mixture            {mixture['accepted_accuracy']:.2%} of the accepted answers are right; "
+            f"{mixture['accepted_share']:.1%} are accepted"
         )
-    )
+    if reject is not None:
+        yield f"no digit           below {reject:.3f}"
+    if outliers := metrics.get("test_outliers"):
+        worst = max(outliers, key=lambda row: float(row["accepted"]))
+        yield f"worst outliers     {worst['name']}, {worst['accepted']:.1%} accepted"
 
 
 def _page(manifest: Manifest, candidates: Sequence[Candidate], images: dict[str, bytes]) -> str:
     low, high = manifest.test.accuracy_interval
-    figure = {name: _image(image, _FIGURES[name]) for name, image in images.items()}
+    figure = {name: embedded(image, _FIGURES[name]) for name, image in images.items()}
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -136,9 +152,10 @@ made on the holdout.</p>
 <h2>What it is for, and what it is not for</h2>
 <p>It reads one handwritten digit, 0 to 9, from a picture in canonical form: 28x28 pixels, ink bright on dark, the
 digit 20 pixels at its longest, its centre of mass in the middle. The service brings pictures into that form.
-It knows nothing but digits: it reads a letter, a scribble or several digits at once as some digit, and its
-confidence then means little. It learned from digits written in the United States around 1990. Other handwriting,
-such as a 1 with a long upstroke or a crossed 7, may be read less well.</p>
+Letters, signs, scribbles and several digits at once are not what it is for. It has learned to be unsure of what is no
+digit, so most of that is refused or at least not accepted, as the table below shows by family; but what has the shape
+of a digit, such as the letters O, I, S, Z and B, is read as one. An answer that is not accepted is for a person to look
+at. It learned from digits written in the United States around 1990. Other handwriting may be read less well.</p>
 <h2>Training</h2>
 {figure["training_curves"]}
 <h2>Test digits</h2>
@@ -146,14 +163,17 @@ such as a 1 with a long upstroke or a crossed 7, may be read less well.</p>
 {figure["confusion_matrix"]}
 {figure["class_accuracy"]}
 <h2>Confidence</h2>
-{_confidence(manifest)}
+{confidence(manifest)}
 {figure["reliability_diagram"]}
 <h2>Distorted digits</h2>
 <p>Digits as they come off paper and canvas, through the same canonical form as every request. A row misses its
-aim if it loses more points than that on the holdout, or if more than {REFUSED:.0%} of its pictures are refused
-({REFUSED_CLEAN:.1%} of the clean ones). The table has {_rows_count(manifest):,} digits in each row.</p>
+aim if it loses more points than that on the holdout, or if more than {REFUSED:.0%} of its pictures are refused before
+the network is asked ({REFUSED_CLEAN:.1%} of the clean ones). The table has up to {_rows_count(manifest):,} digits in
+each row; what is refused counts as wrong.</p>
 {_robustness_table(manifest)}
 {figure["robustness"]}
+<h2>What is no digit</h2>
+{outlier_tables(manifest)}
 <h2>What it gets wrong</h2>
 {figure["worst_mistakes"]}
 <h2>Export</h2>
@@ -184,7 +204,7 @@ def _facts(manifest: Manifest) -> str:
         )
     if training and training.stopped_by:
         facts["stopped early"] = f"by {training.stopped_by}; the weights are those of epoch {training.chosen_epoch}"
-    return f'<div class="facts">{_table(None, ((name, escape(fact)) for name, fact in facts.items()))}</div>'
+    return f'<div class="facts">{table(None, ((name, escape(fact)) for name, fact in facts.items()))}</div>'
 
 
 def _parts_table(manifest: Manifest) -> str:
@@ -200,25 +220,7 @@ def _parts_table(manifest: Manifest) -> str:
         )
 
     head = ("digits", "count", "accuracy", "95 % interval", "negative log-likelihood", "calibration error")
-    return _table(head, [row("holdout", manifest.holdout), row("test", manifest.test)])
-
-
-def _confidence(manifest: Manifest) -> str:
-    threshold, table = manifest.acceptance_threshold, manifest.test_robustness
-    assert table is not None
-    text = f"""<p>Logits are divided by {manifest.temperature:.3f}, fitted on the holdout: on clean digits and on the
-rows of the robustness table alike. The expected calibration error is {manifest.test.expected_calibration_error:.2%}
-on the test digits, and {table.expected_calibration_error:.2%} over all rows of the robustness table, where the negative
-log-likelihood is {table.negative_log_likelihood:.4f} nats.</p>"""
-    if threshold is None:
-        return text + "<p>At no confidence are 99.9 % of the answers on the holdout right: nothing is accepted.</p>"
-    right = f", of which {table.accepted_accuracy:.2%} are right" if table.accepted_accuracy is not None else ""
-    return (
-        text
-        + f"""<p>Answers with a confidence of at least {threshold:.4f} are accepted: 99.9 % of those are right on the
-holdout, and they are {manifest.acceptance_coverage:.1%} of it. Over all rows of the robustness table,
-{table.accepted_share:.1%} are accepted{right}.</p>"""
-    )
+    return table(head, [row("holdout", manifest.holdout), row("test", manifest.test)])
 
 
 def _rows_count(manifest: Manifest) -> int:
@@ -226,19 +228,21 @@ def _rows_count(manifest: Manifest) -> int:
 
 
 def _robustness_table(manifest: Manifest) -> str:
-    tables: list[Robustness] = [table for table in (manifest.holdout_robustness, manifest.test_robustness) if table]
-    clean = [clean_row(table) for table in tables]
+    both: list[Robustness] = [each for each in (manifest.holdout_robustness, manifest.test_robustness) if each]
+    clean = [clean_row(each) for each in both]
     rows = []
-    for on_holdout, on_test in zip(*(table.rows for table in tables), strict=True):
+    for on_holdout, on_test in zip(*(each.rows for each in both), strict=True):
         verdict = "met" if met(on_holdout, clean[0]) else '<span class="missed">missed</span>'
         cells = [escape(on_holdout.name)]
         for row, reference in zip((on_holdout, on_test), clean, strict=True):
             cells += [f"{row.accuracy:.2%}", f"{points(row, reference):+.2f}", f"{sum(row.refused.values()):.2%}"]
+            cells += ["–" if share is None else f"{share:.2%}" for share in (row.accepted, row.wrong_accepted)]
         error = on_test.expected_calibration_error
         cells += [f"-{ROWS[on_holdout.name].aim_points:g}", verdict, "–" if error is None else f"{error:.2%}"]
         rows.append(tuple(cells))
-    head = ("row", "holdout", "points", "refused", "test", "points", "refused", "aim", "", "calibration error, test")
-    return f'<div class="wide">{_table(head, rows)}</div>'
+    shares = ("points", "refused", "accepted", "accepted and wrong")
+    head = ("row", "holdout", *shares, "test", *shares, "aim", "", "calibration error, test")
+    return f'<div class="wide">{table(head, rows)}</div>'
 
 
 def _candidates_table(candidates: Sequence[Candidate]) -> str:
@@ -267,15 +271,4 @@ def _candidates_table(candidates: Sequence[Candidate]) -> str:
         )
         for each in candidates
     ]
-    return f'<div class="wide">{_table(head, rows)}</div>'
-
-
-def _table(head: Iterable[str] | None, rows: Iterable[Iterable[str]]) -> str:
-    """Return a table; the cells are HTML already."""
-    title = f"<tr>{''.join(f'<th>{cell}</th>' for cell in head)}</tr>\n" if head else ""
-    lines = (f"<tr>{''.join(f'<td>{cell}</td>' for cell in row)}</tr>" for row in rows)
-    return "<table>\n" + title + "\n".join(lines) + "\n</table>"
-
-
-def _image(data: bytes, description: str) -> str:
-    return f'<p><img src="data:image/png;base64,{base64.b64encode(data).decode()}" alt="{escape(description)}"></p>'
+    return f'<div class="wide">{table(head, rows)}</div>'

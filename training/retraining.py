@@ -18,9 +18,10 @@ from training.artifacts import DISTORTED_FOLDER, read_folder
 from training.dataset import Dataset
 from training.extra import add_stored_extra
 from training.fit import Progress, StopRequest
+from training.outliers import Outliers
 from training.provenance import made_from
 from training.recipes import Recipe, find_recipe
-from training.robustness import DistortedDigits, distorted_digits
+from training.robustness import DistortedDigits, distorted_digits, judging_outliers
 
 SEED = 1
 
@@ -79,26 +80,30 @@ def retrain(
         say(f"nothing to do: {version} was made from the same data, recipe and code, and has been decided on")
         return Retrained(version, next(reversed(decisions.recorded(bucket, version)), None), changed=False)
     kept = output / DISTORTED_FOLDER
-    distorted = distorted_digits(data.holdout, kept, say)
+    distorted, outliers = distorted_digits(data.holdout, kept, say), judging_outliers(data.holdout, kept, say)
     if version:
         challenger = registry.load(version)
     else:
-        distorted_digits(data.test, kept, say)  # made and kept before the training asks how much time is left
+        # Made and kept before the training asks how much time is left.
+        distorted_digits(data.test, kept, say)
+        judging_outliers(data.test, kept, say)
         say(f"recipe: {recipe.name}: {recipe.summary}")
         folder = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress or _each_epoch(say))
         challenger, version = registry.publish(*read_folder(folder)), folder.name
         say(f"published {version}")
-    decision = _decide(bucket, challenger, data, distorted)
+    decision = _decide(bucket, challenger, data, distorted, outliers)
     for line in promotion.describe(version, decision):
         say(line)
     return Retrained(version, decision, changed=True)
 
 
-def _decide(bucket: Bucket, challenger: LoadedModel, data: Dataset, distorted: DistortedDigits) -> Decision:
+def _decide(
+    bucket: Bucket, challenger: LoadedModel, data: Dataset, distorted: DistortedDigits, outliers: Outliers
+) -> Decision:
     try:
-        return promotion.promote(bucket, challenger, data, distorted)[0]
+        return promotion.promote(bucket, challenger, data, distorted, outliers)[0]
     except ConflictError:  # something else was promoted meanwhile, and is what it has to stand beside
-        return promotion.promote(bucket, challenger, data, distorted)[0]
+        return promotion.promote(bucket, challenger, data, distorted, outliers)[0]
 
 
 def _data(bucket: Bucket, environment: Mapping[str, str], say: Callable[[str], None]) -> Dataset:

@@ -6,6 +6,7 @@ request. All rows together take about 60 ms per digit, so the results are kept i
 
 from __future__ import annotations
 
+import math
 import sys
 import zlib
 from collections import Counter
@@ -141,8 +142,8 @@ def table_of(rows: Mapping[str, Answers], accept: float | None, reject: float | 
     return Robustness(
         count=max(len(answers) for answers in rows.values()),
         rows=table,
-        negative_log_likelihood=negative_log_likelihood(pooled, truth),
-        expected_calibration_error=calibration_error(pooled, truth),
+        negative_log_likelihood=negative_log_likelihood(pooled, truth) if len(truth) else math.inf,
+        expected_calibration_error=calibration_error(pooled, truth) if len(truth) else 1.0,
         accepted_share=float(everything.mean()),
         accepted_accuracy=float(right.mean()) if len(right) else None,
     )

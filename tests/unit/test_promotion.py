@@ -15,9 +15,12 @@ from numpy.typing import NDArray
 from digits.model.proof import LoadedModel
 from digits.registry.decisions import Check, Decision
 from training import promotion
+from training.comparison import MARGINS, non_inferiority_bound
 from training.dataset import Part
 from training.distortions import ROWS
-from training.promotion import MARGINS, decide, describe, non_inferiority_bound
+from training.forms import Forms
+from training.outliers import Outliers
+from training.promotion import decide, describe
 from training.robustness import DistortedDigits, DistortedRow
 
 type Wrong = Callable[[int, int], bool]
@@ -43,11 +46,24 @@ def distorted() -> DistortedDigits:
     for number, name in enumerate(ROWS):
         images = sample.images.copy()
         images[:, 0, 3] = number + 1
-        rows[name] = DistortedRow(images, np.array([""] * ROW_COUNT))
-    return DistortedDigits(sample.labels, rows)
+        nothing = np.zeros(ROW_COUNT, np.intp)
+        forms = Forms(images, np.full(ROW_COUNT, ""), nothing > 0, np.empty((0, 28, 28), np.uint8), nothing)
+        rows[name] = DistortedRow(forms, sample.labels)
+    return DistortedDigits(rows)
 
 
 DISTORTED = distorted()
+
+
+def outliers() -> Outliers:
+    """A hundred pictures of each of two families: the row of their pixels is 254, the index within the family."""
+    images = np.zeros((200, 28, 28), np.uint8)
+    images[:, 0, 1], images[:, 0, 3] = np.tile(np.arange(100), 2), 254
+    return Outliers(images, np.repeat(["letter", "star"], 100))
+
+
+OUTLIERS = outliers()
+FAMILIES = ("letter", "star")
 
 
 def fake(
@@ -58,20 +74,30 @@ def fake(
     own_count: int = 55_000,
     training_count: int = 55_000,
     size_bytes: int = 300_000,
+    thresholds: tuple[float | None, float | None] = (0.9, 0.5),
+    sure_outliers: int = 0,
 ) -> LoadedModel:
-    """A model that is wrong where it is told to be: by index of the digit, and row (0: the clean holdout)."""
+    """A model that is wrong where it is told to be: by index of the digit, and row (0: the clean holdout).
+
+    It is sure of so many in a hundred outliers of a family.
+    """
 
     def predict(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         first = images[:, 0, :4].astype(int)
         answers = np.full((len(images), 10), (1 - confidence) / 9, np.float32)
         for position, (high, low, label, row) in enumerate(first):
-            answers[position, (label + wrong(high * 256 + low, row)) % 10] = confidence
+            if row == 254 and low >= sure_outliers:
+                answers[position] = 0.1
+            else:
+                answers[position, (label + wrong(high * 256 + low, row)) % 10] = confidence
         return answers
 
     manifest = SimpleNamespace(
         version=name,
         dataset=SimpleNamespace(own_count=own_count, training_count=training_count),
         test=SimpleNamespace(accuracy=0.5),
+        acceptance_threshold=thresholds[0],
+        rejection_threshold=thresholds[1],
     )
     classifier: Any = SimpleNamespace(predict=predict, model=b"x" * size_bytes)
     return LoadedModel(manifest, classifier, "0" * 64)  # type: ignore[arg-type]
@@ -96,12 +122,15 @@ def failed(decision: Decision) -> set[str]:
 
 
 def test_the_first_model_needs_none_that_is_live() -> None:
-    decision = decide(None, fake(), HOLDOUT, DISTORTED)
+    decision = decide(None, fake(), HOLDOUT, DISTORTED, OUTLIERS)
     assert (decision.outcome, decision.live) == ("promote", None)
     assert [check.name for check in decision.checks] == [
         "accuracy",
         "calibration error",
         "calibration error, distorted digits",
+        "accepted accuracy, mixture",
+        *(f"row {name}, wrong and accepted" for name in ROWS),
+        *(f"no digit: {name}, accepted" for name in FAMILIES),
         "bytes",
         "multiply-adds",
     ]
@@ -109,15 +138,15 @@ def test_the_first_model_needs_none_that_is_live() -> None:
 
 def test_an_equal_model_takes_the_live_models_place() -> None:
     decision = decide(
-        fake(clean_errors(25), name="20250101T000000Z-00000000"), fake(clean_errors(25)), HOLDOUT, DISTORTED
+        fake(clean_errors(25), name="20250101T000000Z-00000000"), fake(clean_errors(25)), HOLDOUT, DISTORTED, OUTLIERS
     )
     assert decision.outcome == "promote"
-    assert len(decision.checks) == 5 + 3 + 10 + len(ROWS)
+    assert len(decision.checks) == 5 + 1 + len(ROWS) + 2 + 3 + 10 + len(ROWS) + 2
     assert [score.version[:4] for score in decision.scores] == ["2025", "2026"]
 
 
 def test_a_worse_model_is_refused() -> None:
-    decision = decide(fake(clean_errors(25)), fake(clean_errors(45)), HOLDOUT, DISTORTED)
+    decision = decide(fake(clean_errors(25)), fake(clean_errors(45)), HOLDOUT, DISTORTED, OUTLIERS)
     assert decision.outcome == "refuse"
     assert "accuracy, difference at 95 %" in failed(decision)
 
@@ -125,7 +154,7 @@ def test_a_worse_model_is_refused() -> None:
 def test_a_difference_that_is_merely_not_significant_proves_nothing() -> None:
     """Two digits of difference, but so many digits read differently that it could be the margin and more."""
     live, challenger = fake(clean_errors(45)), fake(clean_errors(47, offset=5))
-    decision = decide(live, challenger, HOLDOUT, DISTORTED)
+    decision = decide(live, challenger, HOLDOUT, DISTORTED, OUTLIERS)
     assert failed(decision) == {"accuracy, difference at 95 %"}
     (check,) = decision.failed
     assert check.figure < -MARGINS.accuracy < -2 / COUNT
@@ -134,19 +163,56 @@ def test_a_difference_that_is_merely_not_significant_proves_nothing() -> None:
 def test_a_class_is_not_given_up_for_the_others() -> None:
     """As many errors as the live model has, but all of them sevens."""
     sevens = set(range(7, 300, 10))
-    decision = decide(fake(clean_errors(30)), fake(lambda index, row: row == 0 and index in sevens), HOLDOUT, DISTORTED)
+    decision = decide(
+        fake(clean_errors(30)), fake(lambda index, row: row == 0 and index in sevens), HOLDOUT, DISTORTED, OUTLIERS
+    )
     assert "digit 7, difference" in failed(decision)
 
 
 def test_a_robustness_row_is_not_given_up() -> None:
     position = list(ROWS).index("inverted") + 1
-    decision = decide(fake(), fake(lambda index, row: row == position and index % 30 == 0), HOLDOUT, DISTORTED)
-    assert failed(decision) == {"row inverted, difference"}
+    decision = decide(
+        fake(), fake(lambda index, row: row == position and index % 300 == 0), HOLDOUT, DISTORTED, OUTLIERS
+    )
+    assert failed(decision) == {"row inverted, difference", "row inverted, wrong and accepted"}
 
 
 def test_a_model_must_be_calibrated() -> None:
-    decision = decide(None, fake(confidence=0.9), HOLDOUT, DISTORTED)
+    decision = decide(None, fake(confidence=0.91), HOLDOUT, DISTORTED, OUTLIERS)
     assert failed(decision) == {"calibration error", "calibration error, distorted digits"}
+
+
+def test_what_is_no_digit_is_not_accepted_by_any_family() -> None:
+    decision = decide(None, fake(sure_outliers=12), HOLDOUT, DISTORTED, OUTLIERS)
+    families = {f"no digit: {name}, accepted" for name in FAMILIES}
+    assert failed(decision) == {*families, "accepted accuracy, mixture"}
+
+
+def test_what_is_no_digit_is_not_accepted_more_often_than_by_the_live_model() -> None:
+    live, challenger = fake(sure_outliers=1), fake(lambda _, row: row == 254, sure_outliers=5)
+    decision = decide(live, challenger, HOLDOUT, DISTORTED, OUTLIERS)
+    assert {f"no digit: {name}, difference" for name in FAMILIES} <= failed(decision)
+    assert not failed(decide(live, fake(sure_outliers=1), HOLDOUT, DISTORTED, OUTLIERS))
+
+
+def test_accepted_answers_must_be_right_over_the_mixture() -> None:
+    """Two in a hundred outliers: no family's limit, but 0.4 % of the mixture; five are 1 %."""
+    assert not failed(decide(None, fake(sure_outliers=1), HOLDOUT, DISTORTED, OUTLIERS))
+    assert failed(decide(None, fake(sure_outliers=5), HOLDOUT, DISTORTED, OUTLIERS)) == {"accepted accuracy, mixture"}
+
+
+def test_a_live_model_without_thresholds_is_compared_by_what_it_has() -> None:
+    live = fake(clean_errors(25), thresholds=(None, None))
+    decision = decide(live, fake(clean_errors(25)), HOLDOUT, DISTORTED, OUTLIERS)
+    assert decision.outcome == "promote"
+    assert not [check for check in decision.checks if check.name.startswith("no digit") and "difference" in check.name]
+    neither = decide(live, live, HOLDOUT, DISTORTED, OUTLIERS)
+    assert not [check for check in neither.checks if "accepted" in check.name]
+
+
+def test_a_digit_that_is_refused_is_none_that_was_read() -> None:
+    decision = decide(fake(), fake(thresholds=(None, 1.0)), HOLDOUT, DISTORTED, OUTLIERS)
+    assert {f"row {name}, difference" for name in ROWS} <= failed(decision)
 
 
 @pytest.mark.parametrize(
@@ -155,22 +221,22 @@ def test_a_model_must_be_calibrated() -> None:
 )
 def test_a_model_of_less_data_is_refused(own_count: int, training_count: int, name: str) -> None:
     challenger = fake(own_count=own_count, training_count=training_count)
-    assert failed(decide(fake(), challenger, HOLDOUT, DISTORTED)) == {name}
+    assert failed(decide(fake(), challenger, HOLDOUT, DISTORTED, OUTLIERS)) == {name}
 
 
 def test_size_and_operations_have_a_budget(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(promotion, "multiply_adds", lambda _: 60_000_000)
-    decision = decide(None, fake(size_bytes=4_800_000), HOLDOUT, DISTORTED)
+    decision = decide(None, fake(size_bytes=4_800_000), HOLDOUT, DISTORTED, OUTLIERS)
     assert failed(decision) == {"bytes", "multiply-adds"}
 
 
 def test_a_bad_first_model_is_refused() -> None:
-    decision = decide(None, fake(lambda index, _: index % 10 == 0), HOLDOUT, DISTORTED)
+    decision = decide(None, fake(lambda index, _: index % 10 == 0), HOLDOUT, DISTORTED, OUTLIERS)
     assert "accuracy" in failed(decision)
 
 
 def test_force_is_recorded_with_its_reason_and_the_checks_that_failed() -> None:
-    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, DISTORTED, force="the old one is compromised")
+    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, DISTORTED, OUTLIERS, force="the old one is compromised")
     assert (decision.outcome, decision.reason) == ("force", "the old one is compromised")
     assert failed(decision)
     lines = "\n".join(describe("20260101T000000Z-00000000", decision))
@@ -180,7 +246,7 @@ def test_force_is_recorded_with_its_reason_and_the_checks_that_failed() -> None:
 
 
 def test_the_test_digits_are_reported_and_not_decided_on() -> None:
-    decision = decide(None, fake(), HOLDOUT, DISTORTED)
+    decision = decide(None, fake(), HOLDOUT, DISTORTED, OUTLIERS)
     assert decision.scores[0].test_accuracy == 0.5
     assert decision.outcome == "promote"
 
@@ -191,7 +257,7 @@ def test_a_figure_that_is_no_number_passes_nothing() -> None:
 
 
 def test_a_decision_survives_json() -> None:
-    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, DISTORTED)
+    decision = decide(fake(), fake(clean_errors(60)), HOLDOUT, DISTORTED, OUTLIERS)
     assert Decision.model_validate_json(decision.model_dump_json()) == decision
     assert decision.decided_at <= datetime.now(UTC)
 

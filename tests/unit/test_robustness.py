@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,23 @@ import pytest
 from numpy.typing import NDArray
 
 from digits.model.classifier import Classifier
-from digits.model.manifest import Manifest, RobustnessRow
+from digits.model.manifest import Manifest, Robustness, RobustnessRow
 from training import robustness
+from training.answers import answers_to
 from training.dataset import load_subset
 from training.distortions import ROWS
-from training.robustness import DistortedDigits, DistortedRow, distorted_digits, measure_rows, met, points
+from training.forms import Forms
+from training.outliers import FAMILIES, Outliers
+from training.robustness import (
+    DistortedDigits,
+    DistortedRow,
+    distorted_digits,
+    measure_outliers,
+    measure_rows,
+    met,
+    outlier_row,
+    points,
+)
 
 VERDICTS = np.array(["", "", "", "blank"])
 LABELS = np.array([1, 2, 3, 4], np.uint8)
@@ -30,10 +43,16 @@ class Says:
         return answers.astype(np.float32)
 
 
-def row(answers: list[int], confidence: list[int]) -> DistortedRow:
+def row(answers: list[int], confidence: list[int], **changes: Any) -> DistortedRow:
+    """Four digits, the last of them refused."""
     images = np.zeros((4, 28, 28), np.uint8)
     images[:3, 0, 0], images[:3, 0, 1] = answers, confidence
-    return DistortedRow(images, VERDICTS)
+    forms = Forms(images, VERDICTS, np.zeros(4, np.bool_), np.empty((0, 28, 28), np.uint8), np.zeros(4, np.intp))
+    return DistortedRow(replace(forms, **changes), LABELS)
+
+
+def measured(accept: float | None = 0.8, reject: float | None = None, **rows: DistortedRow) -> Robustness:
+    return measure_rows(Says(), DistortedDigits(rows), accept, reject)  # type: ignore[arg-type]
 
 
 def table_row(**changes: Any) -> RobustnessRow:
@@ -42,8 +61,7 @@ def table_row(**changes: Any) -> RobustnessRow:
 
 
 def test_a_refused_digit_is_none_that_was_read() -> None:
-    rows = {"clean": row([1, 2, 3], [90, 90, 90]), "photo": row([1, 2, 9], [90, 90, 60])}
-    table = measure_rows(Says(), DistortedDigits(LABELS, rows), threshold=0.8)  # type: ignore[arg-type]
+    table = measured(clean=row([1, 2, 3], [90, 90, 90]), photo=row([1, 2, 9], [90, 90, 60]))
     assert [each.accuracy for each in table.rows] == [0.75, 0.5]
     assert table.rows[0].refused == {"blank": 0.25}
     assert table.accepted_share == 5 / 8
@@ -54,12 +72,73 @@ def test_a_refused_digit_is_none_that_was_read() -> None:
 
 
 def test_nothing_is_accepted_without_a_threshold() -> None:
-    table = measure_rows(Says(), DistortedDigits(LABELS, {"clean": row([1, 2, 3], [90] * 3)}), threshold=None)  # type: ignore[arg-type]
+    table = measured(None, clean=row([1, 2, 3], [90] * 3))
     assert (table.accepted_share, table.accepted_accuracy) == (0, None)
+    assert (table.rows[0].accepted, table.rows[0].wrong_accepted) == (0, 0)
+
+
+def test_a_row_tells_what_was_accepted_and_what_of_it_wrongly() -> None:
+    table = measured(clean=row([1, 2, 3], [90] * 3), photo=row([1, 9, 9], [90, 80, 60]))
+    assert [(each.accepted, each.wrong_accepted) for each in table.rows] == [(0.75, 0), (0.5, 0.25)]
+    assert (table.accepted_share, table.accepted_accuracy) == (5 / 8, 4 / 5)
+
+
+def test_what_the_model_refuses_is_none_that_was_read() -> None:
+    (only,) = measured(0.8, 0.5, clean=row([1, 2, 9], [90, 40, 30])).rows
+    assert (only.accuracy, only.accepted, only.wrong_accepted) == (0.25, 0.25, 0)
+    assert only.refused == {"blank": 0.25, "not_a_digit": 0.5}
+    assert only.expected_calibration_error == pytest.approx(0.1, abs=1e-6)  # of the one that was answered
+
+
+def test_a_warned_answer_is_read_and_not_accepted() -> None:
+    (only,) = measured(clean=row([1, 2, 9], [90] * 3, warned=np.array([True, False, True, False]))).rows
+    assert (only.accuracy, only.accepted, only.wrong_accepted) == (0.5, 0.25, 0)
+
+
+def test_parts_that_are_surer_than_the_whole_refuse_it() -> None:
+    parts = np.zeros((4, 28, 28), np.uint8)
+    parts[:, 0, 1] = [95, 92, 95, 85]
+    counts = np.array([2, 2, 0, 0])
+    (only,) = measured(clean=row([1, 2, 3], [90] * 3, parts=parts, part_counts=counts)).rows
+    assert only.refused == {"blank": 0.25, "several_digits": 0.25}
+    assert (only.accuracy, only.accepted) == (0.5, 0.5)
+
+
+def test_rows_may_have_different_digits() -> None:
+    one = row([1, 2, 3], [90] * 3)
+    short = DistortedRow(Forms(*(getattr(one.forms, field.name)[:2] for field in fields(Forms))), LABELS[[0, 0]])
+    table = measured(clean=one, short=short)
+    assert [each.accuracy for each in table.rows] == [0.75, 0.5]
+    assert (table.count, table.accepted_share, table.accepted_accuracy) == (4, 5 / 6, 4 / 5)
+
+
+def outliers(**confidence: list[int]) -> Outliers:
+    images = np.zeros((sum(map(len, confidence.values())), 28, 28), np.uint8)
+    images[:, 0, 1] = np.concatenate(list(confidence.values()))
+    return Outliers(images, np.array([name for name, values in confidence.items() for _ in values]))
+
+
+def test_outliers_are_refused_answered_or_accepted_by_family(monkeypatch: pytest.MonkeyPatch) -> None:
+    families = {"pair": FAMILIES["pair"], "judge": replace(FAMILIES["pair"], judge=True)}
+    monkeypatch.setattr(robustness, "FAMILIES", families)
+    drawn = outliers(pair=[20, 60, 30, 90], judge=[95, 20])
+    pair, judge = measure_outliers(Says(), drawn, 0.8, 0.5)  # type: ignore[arg-type]
+    assert (pair.name, pair.trained, pair.count) == ("pair", True, 4)
+    assert (pair.refused, pair.answered, pair.accepted) == ({"not_a_digit": 0.5}, 0.25, 0.25)
+    assert (judge.name, judge.trained, judge.refused, judge.accepted) == ("judge", False, {"not_a_digit": 0.5}, 0.5)
+    for each in measure_outliers(Says(), drawn, None, None):  # type: ignore[arg-type]
+        assert (each.refused, each.answered, each.accepted) == ({}, 1, 0)
+
+
+def test_pictures_of_no_digit_are_refused_by_the_canonical_form_as_well() -> None:
+    answers = answers_to(Says(), row([1, 2, 3], [90, 60, 20]).forms)  # type: ignore[arg-type]
+    made = outlier_row("blank sheets", answers, 0.8, 0.5)
+    assert not made.trained
+    assert (made.refused, made.answered, made.accepted) == ({"blank": 0.25, "not_a_digit": 0.25}, 0.25, 0.25)
 
 
 def test_pooled_digits_leave_out_what_was_refused() -> None:
-    part = DistortedDigits(LABELS, {"clean": row([1, 2, 3], [90] * 3), "photo": row([1, 2, 9], [90] * 3)}).pooled()
+    part = DistortedDigits({"clean": row([1, 2, 3], [90] * 3), "photo": row([1, 2, 9], [90] * 3)}).pooled()
     assert part.labels.tolist() == [1, 2, 3, 1, 2, 3]
     assert part.images[:, 0, 0].tolist() == [1, 2, 3, 1, 2, 9]
 
@@ -70,6 +149,7 @@ def test_pooled_digits_leave_out_what_was_refused() -> None:
         ({}, True),
         ({"accuracy": 0.969}, False),
         ({"refused": {"blank": 0.01}}, True),
+        ({"refused": {"blank": 0.01, "not_a_digit": 0.01}}, True),
         ({"refused": {"blank": 0.006, "no_contrast": 0.006}}, False),
         ({"name": "chalk on board"}, False),  # whose aim is narrower
     ],
@@ -84,9 +164,9 @@ def test_distorted_digits_are_kept_and_always_the_same(tmp_path: Path, monkeypat
     part = load_subset().holdout.sample(3)
     made = distorted_digits(part, tmp_path / "kept").rows
     assert made.keys() == ROWS.keys()
-    np.testing.assert_array_equal(made["clean"].images, part.images)
+    np.testing.assert_array_equal(made["clean"].forms.images, part.images)
     np.testing.assert_array_equal(
-        distorted_digits(part, tmp_path / "elsewhere").rows["photo"].images, made["photo"].images
+        distorted_digits(part, tmp_path / "elsewhere").rows["photo"].forms.images, made["photo"].forms.images
     )
 
     def refuse(*_: object) -> None:
@@ -95,8 +175,9 @@ def test_distorted_digits_are_kept_and_always_the_same(tmp_path: Path, monkeypat
     monkeypatch.setattr(robustness, "distort", refuse)
     kept = distorted_digits(part, tmp_path / "kept").rows
     for name, each in made.items():
-        np.testing.assert_array_equal(each.images, kept[name].images)
-        np.testing.assert_array_equal(each.verdicts, kept[name].verdicts)
+        np.testing.assert_array_equal(each.labels, kept[name].labels)
+        for field in fields(Forms):
+            np.testing.assert_array_equal(getattr(each.forms, field.name), getattr(kept[name].forms, field.name))
     with pytest.raises(AssertionError, match="made again"):
         distorted_digits(load_subset().holdout.sample(2), tmp_path / "kept")
 
@@ -106,7 +187,9 @@ def test_a_damaged_copy_is_made_again(tmp_path: Path) -> None:
     made = distorted_digits(part, tmp_path).rows
     (kept,) = tmp_path.iterdir()
     kept.write_bytes(kept.read_bytes()[:100])
-    np.testing.assert_array_equal(distorted_digits(part, tmp_path).rows["photo"].images, made["photo"].images)
+    np.testing.assert_array_equal(
+        distorted_digits(part, tmp_path).rows["photo"].forms.images, made["photo"].forms.images
+    )
 
 
 def test_where_nothing_can_be_kept_the_digits_are_made_all_the_same(tmp_path: Path) -> None:
