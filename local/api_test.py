@@ -31,11 +31,7 @@ class ApiTestError(DigitsError):
 
 
 class RefusedError(ApiTestError):
-    """The API refused the picture with a verdict; `words` say which."""
-
-    def __init__(self, url: str, words: str) -> None:
-        super().__init__(f"{url} answered {httpx.codes.UNPROCESSABLE_ENTITY}: {words}")
-        self.words = words
+    """The API refused the picture; the message is its verdict in words."""
 
 
 @dataclass(frozen=True)
@@ -71,7 +67,7 @@ def post(url: str, token: str, image: Path, client: httpx.Client) -> Answer:
         raise ApiTestError(f"{url} answered {response.status_code} without a JSON document") from error
     if response.status_code != httpx.codes.OK:
         if words := _verdict(document):
-            raise RefusedError(url, words)
+            raise RefusedError(words)
         detail = document.get("detail", document) if isinstance(document, dict) else document
         raise ApiTestError(f"{url} answered {response.status_code}: {detail}")
     if response.headers.get("access-control-allow-origin") not in ("*", _ORIGIN):
@@ -117,7 +113,10 @@ def run(url: str, token: str, image: Path, verify: ssl.SSLContext | bool = True)
         if image.is_dir():
             _run_folder(url, token, image, client)
             return
-        answer = post(url, token, image, client)
+        try:
+            answer = post(url, token, image, client)
+        except RefusedError as error:
+            raise ApiTestError(f"{image}: {error}") from error
     print(report(answer, image))
     expected = expected_digit(image)
     if expected is not None and answer.pred != expected:
@@ -152,7 +151,7 @@ def _run_folder(url: str, token: str, folder: Path, client: httpx.Client) -> Non
             answer = post(url, token, image, client)
         except ApiTestError as error:
             failed += 1
-            print(f"{image.name:24}  {error.words if isinstance(error, RefusedError) else error}")
+            print(f"{image.name:24}  {error}")
             continue
         expected = expected_digit(image)
         missed = expected not in (None, answer.pred)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -36,6 +37,44 @@ def test_a_wrong_answer_fails(server: LocalServer, tmp_path: Path, capsys: pytes
 def test_a_wrong_token_fails_in_one_line(server: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:
     assert api_test(server, token="wrong") == 1
     assert capsys.readouterr().err == f"error: {server.url} answered 401: the token is not valid\n"
+
+
+@pytest.mark.parametrize(
+    ("problem", "words"),
+    [
+        ({"verdict": "not_a_digit"}, "This looks like no digit"),
+        ({"verdict": "several_digits", "boxes": [[0, 0, 1, 1]] * 2}, "Two digits: send one at a time"),
+        ({"verdict": "several_digits", "boxes": "?"}, "Several digits: send one at a time"),
+    ],
+)
+def test_a_verdict_is_told_in_words(
+    problem: dict[str, Any],
+    words: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(httpx.Client, "post", lambda *_, **__: httpx.Response(422, json={"detail": "x", **problem}))
+    image = tmp_path / "7.png"
+    shutil.copy(events.DIGITS / "7.png", image)
+    command = ["api-test", "--url", "http://127.0.0.1", "--token", "x", "--image"]
+    assert local_command.main([*command, str(image)]) == 1
+    assert capsys.readouterr().err == f"error: {image}: {words}\n"
+    assert local_command.main([*command, str(tmp_path)]) == 1
+    captured = capsys.readouterr()
+    assert captured.out.splitlines()[1].split(maxsplit=1) == ["7.png", words]
+    assert captured.err == "error: of 1 images 0 were read wrongly and 1 were not answered\n"
+
+
+def test_an_answer_that_is_not_accepted_is_told_to_be_not_sure(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answer = {"pred": 7, "conf": 0.6, "accepted": False, "model": {"version": "v", "accuracy": 0.99}, "request_id": "r"}
+    response = httpx.Response(200, json=answer, headers={"access-control-allow-origin": "*"})
+    monkeypatch.setattr(httpx.Client, "post", lambda *_, **__: response)
+    command = ["api-test", "--url", "http://127.0.0.1", "--token", "x", "--image", str(events.DIGITS / "7.png")]
+    assert local_command.main(command) == 0
+    assert "conf        0.6000  (not sure)\n" in capsys.readouterr().out
 
 
 def test_a_missing_image_fails_in_one_line(server: LocalServer, capsys: pytest.CaptureFixture[str]) -> None:

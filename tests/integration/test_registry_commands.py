@@ -161,6 +161,7 @@ def test_promoting_needs_the_holdout_that_the_model_was_chosen_on(
     subset = load_subset()
     monkeypatch.setattr(dataset, "find", lambda *_: replace(subset, holdout=subset.test))
     monkeypatch.setattr(robustness, "distorted_digits", lambda *_: None)
+    monkeypatch.setattr(robustness, "judging_outliers", lambda *_: None)
     status = main(["promote", second_version[0].version])
     assert_fails(capsys, status, "has another: name the data set that it was trained on")
 

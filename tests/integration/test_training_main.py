@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from digits.model.manifest import Manifest
+from digits.model.proof import prove
 from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
 from tests import events
@@ -58,6 +59,26 @@ def test_without_a_bucket_test_takes_the_last_trained_model_and_says_so(
     header, line = capsys.readouterr().out.splitlines()
     assert f"(model {trained.name} of {trained.parent}/, as DIGITS_BUCKET is not set)" in header
     assert line.split()[0] == "7"
+
+
+@pytest.mark.parametrize(
+    ("thresholds", "printed"),
+    [
+        ({"acceptance_threshold": 0.2, "rejection_threshold": 0.1}, "7.png\n"),
+        ({"acceptance_threshold": 1.0, "rejection_threshold": 0.1}, "7.png  (not sure)\n"),
+        ({"acceptance_threshold": 1.0, "rejection_threshold": 1.0}, "7.png: This looks like no digit\n"),
+    ],
+)
+def test_test_says_what_is_not_accepted_and_what_is_no_digit(
+    version: Version, thresholds: dict[str, float], printed: str, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    loaded = prove(version[0].model_copy(update=thresholds), version[1]["model.tflite"])
+    monkeypatch.setattr("training.__main__._load_last_trained", lambda: loaded)
+    status = main(["test", str(events.DIGITS / "7.png")])
+    captured = capsys.readouterr()
+    assert (captured.out + captured.err).endswith(printed)
+    assert status == (2 if captured.err else 0)
 
 
 def test_what_was_trained_is_proved_before_it_reads_anything(

@@ -45,7 +45,11 @@ class MemoryReader:
 @pytest.fixture(scope="session")
 def objects(version: tuple[Manifest, dict[str, bytes]]) -> dict[str, bytes]:
     """A bucket with the trained model as the live one, and the events' token."""
-    manifest, files = version
+    return bucket_of(*version)
+
+
+def bucket_of(manifest: Manifest, files: dict[str, bytes]) -> dict[str, bytes]:
+    """Return a bucket's objects with a version as the live one, and the events' token."""
     at = datetime.now(UTC)
     pointer = Pointer(
         version=manifest.version, manifest_sha256=sha256(manifest.to_json()), previous=None, promoted_at=at
