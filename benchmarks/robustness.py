@@ -20,7 +20,7 @@ from training import dataset
 from training.artifacts import DISTORTED_FOLDER, OUTPUT, latest_folder, read_folder
 from training.dataset import Part
 from training.distortions import ROWS
-from training.robustness import clean_row, distorted_digits, measure_rows, met, picture, points
+from training.robustness import clean_row, digits_for, distorted_digits, measure_rows, met, picture, points
 
 _TIMED = 100
 
@@ -63,7 +63,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _milliseconds(part: Part, name: str) -> float:
     """Return the median time of bringing a picture of this row into canonical form."""
-    seconds = []
+    part, seconds = digits_for(part, name, len(part)), []
     for index in range(min(_TIMED, len(part))):
         pixels = picture(part.images[index], name, index)
         start = time.perf_counter()

@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 from PIL import Image, ImageChops, ImageFilter
 from scipy.ndimage import gaussian_filter
 
+from training.hands import HANDS
+
 type Pixels = NDArray[np.uint8]
 type Floats = NDArray[np.float32]
 type Distortion = Callable[[Pixels, Generator], Pixels]
@@ -33,10 +35,12 @@ class Row:
     Attributes:
         distort: what happens to the digit.
         aim_points: how many points of accuracy it may cost, compared with the clean digits.
+        digit: the only digit that it can happen to; None for all.
     """
 
     distort: Distortion
     aim_points: float = AIM_POINTS
+    digit: int | None = None
 
 
 def clean(image: Pixels, _: Generator) -> Pixels:
@@ -152,6 +156,7 @@ ROWS: dict[str, Row] = {
     "thick pen": Row(thick_pen),
     "chalk on board": Row(chalk),
     "faint pencil": Row(faint_pencil),
+    **{name: Row(hand.draw, HARD_AIM_POINTS, hand.digit) for name, hand in HANDS.items()},
 }
 
 

@@ -24,7 +24,7 @@ from digits.model.classifier import Classifier
 from digits.model.identity import sha256
 from digits.model.judgement import ACCEPTED, ANSWERED, NOT_A_DIGIT
 from digits.model.manifest import OutlierRow, Robustness, RobustnessRow
-from training import distortions, forms, kept
+from training import distortions, forms, hands, kept, pen, remnants
 from training.answers import Answers, answers_by_family, answers_by_row
 from training.dataset import Part
 from training.distortions import ROWS
@@ -58,7 +58,7 @@ class DistortedDigits:
     """The digits of a part, distorted for every row of the table.
 
     Attributes:
-        rows: by name.
+        rows: by name; those of one digit have fewer, and are left out where there are none.
     """
 
     rows: dict[str, DistortedRow]
@@ -81,17 +81,27 @@ def distorted_digits(
         kept_in: the folder that keeps results for later runs.
         say: called with a line if there is no kept result, which takes time.
     """
-    part = part.sample(count or DIGITS_PER_ROW)
-    path = kept_in / f"{_digest(part)}.npz"
+    count = count or DIGITS_PER_ROW
+    path = kept_in / f"{_digest(part, count)}.npz"
     stored = kept.read(path)
+    names = [name for name, row in ROWS.items() if row.digit is None or row.digit in part.labels]
     if stored is not None:
         with suppress(KeyError):
-            return DistortedDigits({name: _stored_row(stored, name) for name in ROWS})
-    say(f"robustness: distorting {len(part):,} digits in {len(ROWS)} ways, once for this data set")
-    rows = {name: distort(part, name) for name in ROWS}
+            return DistortedDigits({name: _stored_row(stored, name) for name in names})
+    say(f"robustness: distorting {min(count, len(part)):,} digits in {len(names)} ways, once for this data set")
+    rows = {name: distort(digits_for(part, name, count), name) for name in names}
     arrays = {f"{name}/{field}": array for name, row in rows.items() for field, array in _arrays(row).items()}
     kept.write(path, arrays, lambda reason: say(f"robustness: not kept for the next time: {reason}"))
     return DistortedDigits(rows)
+
+
+def digits_for(part: Part, name: str, count: int) -> Part:
+    """Return the digits that take part in a row: half as many where it can happen to one of the ten only."""
+    digit = ROWS[name].digit
+    if digit is None:
+        return part.sample(count)
+    suited = part.labels == digit
+    return Part(part.images[suited], part.labels[suited]).sample(-(-count // 2))
 
 
 def distort(part: Part, name: str) -> DistortedRow:
@@ -209,8 +219,8 @@ def met(row: RobustnessRow, clean: RobustnessRow) -> bool:
     return round(points(row, clean), 6) >= -ROWS[row.name].aim_points and refused <= most
 
 
-def _digest(part: Part) -> str:
+def _digest(part: Part, count: int) -> str:
     """Return the name of a kept result: a digest of the digits and of the code that makes it."""
-    code = canonical_form_sha256(sys.modules[__name__], distortions, forms)
+    code = canonical_form_sha256(sys.modules[__name__], distortions, forms, hands, pen, remnants)
     versions = f"{np.__version__} {PIL.__version__}"
-    return sha256(f"{part.sha256()} {code} {versions}".encode())[:16]
+    return sha256(f"{part.sha256()} {count} {code} {versions}".encode())[:16]
