@@ -1,8 +1,8 @@
 """How fast each recipe is and how good its models are: seconds, test accuracy and size, in one run on one machine.
 
 Nothing is chosen here: the test digits are read after each epoch to tell when a run passes the published
-accuracy, and once at the end. The seconds exclude those readings, the import of TensorFlow, and the digits
-distorted for calibration, which are made once for a data set.
+accuracy, and once at the end. The seconds exclude those readings, the import of TensorFlow, and what is drawn
+once for a data set: the digits distorted for calibration, unusual digits and outliers.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from benchmarks.machine import machine  # noqa: E402
 from digits.errors import DigitsError  # noqa: E402
 from digits.model.classifier import Classifier  # noqa: E402
 from training import dataset, job  # noqa: E402
+from training.additions import additions  # noqa: E402
 from training.artifacts import DISTORTED_FOLDER, OUTPUT  # noqa: E402
 from training.dataset import Dataset, Part  # noqa: E402
 from training.evaluate import measure, wilson_interval  # noqa: E402
@@ -89,9 +90,18 @@ class _Watch(keras.callbacks.Callback):
 
 def run(recipe: Recipe, data: Dataset, distorted: DistortedDigits, outliers: Outliers, seed: int) -> Run:
     """Train once."""
+    added = additions(recipe, data.training, OUTPUT / DISTORTED_FOLDER)
     watch = _Watch(data.test)
     made = job.make(
-        recipe, data, distorted, outliers, seed, stop=StopRequest(), progress=lambda _: None, callbacks=[watch]
+        recipe,
+        data,
+        distorted,
+        outliers,
+        seed,
+        stop=StopRequest(),
+        progress=lambda _: None,
+        callbacks=[watch],
+        added=added,
     )
     total = made.wall_seconds - watch.reading_seconds
     finishing = total - watch.seconds[-1]

@@ -16,6 +16,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from digits.model.contract import CLASSES, OUTPUT
+from training.additions import NOTHING, Additions
 from training.augment import augment
 from training.dataset import Part
 from training.recipes import Recipe
@@ -81,7 +82,8 @@ class Epoch:
     """What was measured at the end of an epoch; the last epoch may have been cut short.
 
     Attributes:
-        loss: mean over the epoch's steps, on augmented digits.
+        loss: mean over the epoch's steps, on augmented digits and outliers.
+        training_accuracy: of the epoch's augmented digits; outliers do not count.
         seconds: since training began, this epoch's evaluation on the holdout included.
     """
 
@@ -139,6 +141,7 @@ def fit(
     stop: StopRequest,
     progress: Callable[[Progress], None],
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    additions: Additions = NOTHING,
 ) -> Fitted:
     """Train a network from scratch; a run that is stopped keeps the weights that did best on the holdout.
 
@@ -148,6 +151,7 @@ def fit(
     Args:
         progress: called after every step.
         callbacks: further callbacks for Keras.
+        additions: what the network learns from besides; an outlier's target is uniform.
     """
     keras.utils.set_random_seed(seed)
     stop.begin()
@@ -155,12 +159,12 @@ def fit(
     network.compile(
         optimizer=recipe.optimizer(),
         loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
-        metrics=["accuracy"],
+        metrics=[_DigitAccuracy(name="accuracy")],
         jit_compile=False,  # XLA was no faster on any CPU tried
     )
     course = _Course(recipe, holdout, stop, progress)
     network.fit(
-        _batches(recipe, training, seed),
+        _batches(recipe, training, additions, seed),
         epochs=recipe.epochs_for(len(training)),
         steps_per_epoch=recipe.steps_for(len(training)),
         shuffle=False,  # the batches are shuffled already
@@ -239,16 +243,39 @@ class _Course(keras.callbacks.Callback):
         return min(1.0, max(done, self._stop.elapsed_share()))
 
 
-def _batches(recipe: Recipe, training: Part, seed: int) -> tf.data.Dataset:
-    """Return endless batches: uint8 (batch, 28, 28) and targets, float32 (batch, 10)."""
-    images, targets = tf.constant(training.images), tf.one_hot(training.labels, len(CLASSES))
+class _DigitAccuracy(keras.metrics.CategoricalAccuracy):
+    """The share of right answers to digits: outliers, whose targets are uniform, do not count."""
 
-    def batch(number: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        chosen = tf.cast(tf.gather(images, indices), tf.float32)
+    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:  # noqa: ARG002
+        """Count a batch."""
+        super().update_state(y_true, y_pred, tf.cast(tf.reduce_max(y_true, axis=-1) > 0.5, tf.float32))
+
+
+def _batches(recipe: Recipe, training: Part, additions: Additions, seed: int) -> tf.data.Dataset:
+    """Return endless batches: uint8 (n, 28, 28), targets float32 (n, 10) and weights float32 (n,).
+
+    The first `recipe.batch_size` are digits, the rest are outliers. The loss that Keras computes, a weighted sum
+    over n, is the mean over the digits plus the outliers' mean times `recipe.outlier_weight`.
+    """
+    images = tf.concat([training.images, additions.unusual.images], axis=0)
+    targets = tf.one_hot(np.concatenate([training.labels, additions.unusual.labels]), len(CLASSES))
+    outliers = tf.constant(additions.outliers)
+    digits, others = recipe.batch_size, recipe.outliers_in_batch if len(additions.outliers) else 0
+    uniform = tf.fill([others, len(CLASSES)], 1 / len(CLASSES))
+    shares = [tf.fill([digits], 1 / digits), tf.fill([others], recipe.outlier_weight / max(1, others))]
+    weights = tf.concat(shares, axis=0) * (digits + others)
+
+    def batch(number: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        number = tf.cast(number, tf.int32)
+        chosen = tf.gather(images, indices)
+        if others:
+            any_of = tf.random.stateless_uniform([others], tf.stack([seed, -1 - number]), 0, len(outliers), tf.int32)
+            chosen = tf.concat([chosen, tf.gather(outliers, any_of)], axis=0)
+        chosen = tf.cast(chosen, tf.float32)
         if recipe.augmentation is not None:
-            chosen = augment(chosen, recipe.augmentation, tf.stack([seed, tf.cast(number, tf.int32)]))
-        return tf.cast(tf.round(chosen), tf.uint8), tf.gather(targets, indices)
+            chosen = augment(chosen, recipe.augmentation, tf.stack([seed, number]))
+        return tf.cast(tf.round(chosen), tf.uint8), tf.concat([tf.gather(targets, indices), uniform], axis=0), weights
 
-    order = tf.data.Dataset.range(len(training)).shuffle(len(training), seed=seed)
-    epochs = order.batch(recipe.batch_size, drop_remainder=True).repeat()
+    order = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed)
+    epochs = order.batch(digits, drop_remainder=True).repeat()
     return epochs.enumerate().map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -16,6 +16,7 @@ from digits.errors import ConfigurationError, OperationError
 from digits.model.identity import MANIFEST_FILE, MODEL_FILE, sha256
 from digits.model.manifest import FileRecord, Manifest, Metrics
 from training import mixture, report
+from training.additions import Additions, additions
 from training.answers import NO_DIGIT
 from training.artifacts import DISTORTED_FOLDER, REPORT_FOLDER
 from training.dataset import Dataset, Part
@@ -56,21 +57,36 @@ def make(
     stop: StopRequest,
     progress: Callable[[Progress], None],
     callbacks: Sequence[keras.callbacks.Callback] = (),
+    added: Additions,
 ) -> Made:
     """Train, calibrate and export.
 
     Args:
+        added: what the network learns from besides the training digits.
         distorted, outliers: some holdout digits, distorted, and what is no digit: calibration is over the mixture.
     """
     started = time.monotonic()
-    fitted = fit(recipe, dataset.training, dataset.holdout, seed, stop=stop, progress=progress, callbacks=callbacks)
-    no_digits = Part(outliers.images, np.full(len(outliers), NO_DIGIT, np.uint8))
-    parts = {mixture.CLEAN: dataset.holdout, mixture.DISTORTED: distorted.pooled(), mixture.OUTLIERS: no_digits}
-    answers = [probabilities(fitted.network, parts[name].images) for name, _ in mixture.WEIGHTS]
-    labels = [parts[name].labels for name, _ in mixture.WEIGHTS]
-    temperature = fit_temperature(answers, labels, [weight for _, weight in mixture.WEIGHTS])
+    fitted = fit(
+        recipe,
+        dataset.training,
+        dataset.holdout,
+        seed,
+        stop=stop,
+        progress=progress,
+        callbacks=callbacks,
+        additions=added,
+    )
+    temperature = _temperature(fitted.network, dataset.holdout, distorted, outliers)
     divide_logits(fitted.network, temperature)
     return Made(fitted, temperature, to_litert(fitted.network), time.monotonic() - started)
+
+
+def _temperature(network: keras.Model, clean: Part, distorted: DistortedDigits, outliers: Outliers) -> float:
+    no_digits = Part(outliers.images, np.full(len(outliers), NO_DIGIT, np.uint8))
+    parts = {mixture.CLEAN: clean, mixture.DISTORTED: distorted.pooled(), mixture.OUTLIERS: no_digits}
+    answers = [probabilities(network, parts[name].images) for name, _ in mixture.WEIGHTS]
+    labels = [parts[name].labels for name, _ in mixture.WEIGHTS]
+    return fit_temperature(answers, labels, [weight for _, weight in mixture.WEIGHTS])
 
 
 def run(
@@ -106,7 +122,17 @@ def run(
     try:
         distorted = [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in (dataset.holdout, dataset.test)]
         outliers = [judging_outliers(part, output / DISTORTED_FOLDER, say) for part in (dataset.holdout, dataset.test)]
-        made = make(recipe, dataset, distorted[0], outliers[0], seed, stop=stop or StopRequest(), progress=progress)
+        added = additions(recipe, dataset.training, output / DISTORTED_FOLDER, say)
+        made = make(
+            recipe,
+            dataset,
+            distorted[0],
+            outliers[0],
+            seed,
+            stop=stop or StopRequest(),
+            progress=progress,
+            added=added,
+        )
         _check_trained(made.fitted)
         manifest = _write(partial, made, dataset, distorted, outliers, recipe=recipe, seed=seed, say=say)
         return partial.rename(output / manifest.version)

@@ -35,6 +35,9 @@ class Recipe:
         label_smoothing: share of each target spread evenly over the classes.
         augmentation: how each digit is changed, differently in every epoch.
         minimum_steps: the least number of batches in a run; a small data set gets more epochs.
+        unusual: whether digits take part that are made as MNIST has too few (`training.unusual`).
+        outliers_in_batch: how many outliers each batch has besides its digits (`training.outliers`).
+        outlier_weight: what the mean loss of a batch's outliers counts beside that of its digits.
     """
 
     name: str
@@ -48,6 +51,9 @@ class Recipe:
     label_smoothing: float = 0.0
     augmentation: Augmentation | None = None
     minimum_steps: int = 0
+    unusual: bool = False
+    outliers_in_batch: int = 0
+    outlier_weight: float = 0.5
 
     def steps_for(self, training_count: int) -> int:
         """Return the number of whole batches in an epoch of this many digits."""
@@ -140,6 +146,9 @@ _MILD = Augmentation(
     shift_pixels=1.5, turn_degrees=10, scale_share=0.1, shear_share=0.1, elastic_pixels=0.7, stroke_share=0.3
 )
 
+# What people send is not only what MNIST has.
+_OPEN_WORLD: dict[str, Any] = {"unusual": True, "outliers_in_batch": 48}
+
 RECIPES = {
     recipe.name: recipe
     for recipe in (
@@ -153,6 +162,7 @@ RECIPES = {
             label_smoothing=0.1,
             augmentation=Augmentation(shift_pixels=1),
             minimum_steps=300,
+            **_OPEN_WORLD,
         ),
         Recipe(
             name="default",
@@ -164,6 +174,7 @@ RECIPES = {
             label_smoothing=0.1,
             augmentation=_STRONG,
             minimum_steps=500,
+            **_OPEN_WORLD,
         ),
         Recipe(
             name="best",
@@ -175,6 +186,7 @@ RECIPES = {
             label_smoothing=0.1,
             augmentation=_MILD,
             minimum_steps=500,
+            **_OPEN_WORLD,
         ),
         Recipe(
             name="reference",

@@ -14,6 +14,7 @@ from digits.registry.bucket import Bucket
 from digits.registry.decisions import Decision
 from digits.registry.versions import Registry
 from training import dataset, job, promotion
+from training.additions import additions
 from training.artifacts import DISTORTED_FOLDER, read_folder
 from training.dataset import Dataset
 from training.extra import add_stored_extra
@@ -87,6 +88,7 @@ def retrain(
         # Made and kept before the training asks how much time is left.
         distorted_digits(data.test, kept, say)
         judging_outliers(data.test, kept, say)
+        additions(recipe, data.training, kept, say)
         say(f"recipe: {recipe.name}: {recipe.summary}")
         folder = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress or _each_epoch(say))
         challenger, version = registry.publish(*read_folder(folder)), folder.name

@@ -38,6 +38,7 @@ def test_a_failed_training_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.
 
     monkeypatch.setattr(job, "distorted_digits", lambda *_: {})
     monkeypatch.setattr(job, "judging_outliers", lambda *_: {})
+    monkeypatch.setattr(job, "additions", lambda *_: None)
     monkeypatch.setattr(job, "fit", fail)
     with pytest.raises(KeyboardInterrupt):
         job.run(recipes.find_recipe("default"), load_subset(), 1, tmp_path, say=print)

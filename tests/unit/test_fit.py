@@ -3,21 +3,102 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
+from typing import Any
 
-from training.dataset import load_subset
+import numpy as np
+import pytest
+
+from training.dataset import Part, load_subset
 
 
-def test_one_seed_gives_the_same_weights_bit_for_bit() -> None:
+def test_one_seed_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
+    from training.additions import additions
     from training.fit import StopRequest, fit
     from training.recipes import find_recipe
 
     recipe = replace(find_recipe("default"), epochs=2, minimum_steps=0)
     training, holdout = load_subset().training.sample(640), load_subset().holdout.sample(100)
+    added = additions(recipe, training, tmp_path)
+    assert (len(added.outliers), len(added.unusual) > 60) == (320, True)
 
     def weights(seed: int) -> bytes:
-        fitted = fit(recipe, training, holdout, seed, stop=StopRequest(), progress=lambda _: None)
+        fitted = fit(recipe, training, holdout, seed, stop=StopRequest(), progress=lambda _: None, additions=added)
         return b"".join(each.tobytes() for each in fitted.network.get_weights())
 
     first = weights(1)
     assert weights(1) == first
     assert weights(2) != first
+
+
+def recipe_of(**changes: Any) -> Any:
+    from training.recipes import find_recipe
+
+    return replace(find_recipe("default"), augmentation=None, batch_size=8, outliers_in_batch=3, **changes)
+
+
+def added_to(outliers: int) -> Any:
+    from training.additions import NOTHING
+
+    marked = np.full((outliers, 28, 28), 77, np.uint8)
+    return replace(
+        NOTHING, outliers=marked, unusual=Part(np.full((2, 28, 28), 55, np.uint8), np.array([4, 4], np.uint8))
+    )
+
+
+def test_a_batch_has_the_recipes_digits_and_outliers_and_unusual_digits_now_and_then() -> None:
+    from training.fit import _batches
+
+    training = load_subset().training.sample(30)
+    batches = [batch for batch, _ in zip(_batches(recipe_of(), training, added_to(5), 1), range(4), strict=False)]
+    images = np.stack([each.numpy() for each, _, _ in batches])
+    targets = np.stack([each.numpy() for _, each, _ in batches])
+    assert images.shape == (4, 11, 28, 28)
+    assert images.dtype == np.uint8
+    assert (images[:, 8:] == 77).all()
+    assert not (images[:, :8] == 77).all(axis=(2, 3)).any()
+    assert (images[:, :8] == 55).all(axis=(2, 3)).sum() == 2  # of the 32 digits in four batches
+    np.testing.assert_array_equal(targets[:, :8].max(axis=2), 1)
+    np.testing.assert_allclose(targets[:, 8:], 0.1)
+
+
+@pytest.mark.parametrize("smoothing", [0.0, 0.1])
+def test_the_loss_is_that_of_the_digits_and_a_share_of_the_outliers(smoothing: float) -> None:
+    import keras
+    import tensorflow as tf
+
+    from training.fit import _batches
+
+    training = load_subset().training.sample(30)
+    _, targets, weights = next(iter(_batches(recipe_of(outlier_weight=0.3), training, added_to(5), 1)))
+    answers = tf.nn.softmax(tf.random.stateless_normal([11, 10], [1, 2], stddev=3))
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=smoothing)(targets, answers, sample_weight=weights)
+    smooth = targets.numpy()[:8] * (1 - smoothing) + smoothing / 10
+    logarithms = np.log(answers.numpy())
+    digits = -(smooth * logarithms[:8]).sum(axis=1).mean()
+    outliers = -logarithms[8:].mean()
+    assert float(loss) == pytest.approx(digits + 0.3 * outliers, rel=1e-5)
+
+
+def test_the_training_accuracy_counts_digits_only() -> None:
+    import tensorflow as tf
+
+    from training.fit import _DigitAccuracy
+
+    accuracy = _DigitAccuracy()
+    targets = tf.concat([tf.one_hot([3, 5, 7], 10), tf.fill([4, 10], 0.1)], axis=0)
+    accuracy.update_state(targets, tf.one_hot([3, 5, 1, 0, 0, 0, 0], 10))
+    assert float(accuracy.result()) == pytest.approx(2 / 3)
+
+
+def test_a_recipe_without_additions_trains_on_digits_alone(tmp_path: Path) -> None:
+    from training.additions import NOTHING, additions
+    from training.fit import _batches
+    from training.recipes import find_recipe
+
+    training = load_subset().training.sample(200)
+    reference = find_recipe("reference")
+    assert additions(reference, training, tmp_path) is NOTHING
+    images, targets, weights = next(iter(_batches(reference, training, NOTHING, 1)))
+    assert (len(images), len(targets)) == (128, 128)
+    np.testing.assert_array_equal(weights, 1)

