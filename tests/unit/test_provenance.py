@@ -11,6 +11,7 @@ def test_the_code_that_decides_is_all_of_the_training_but_what_starts_it_and_wha
     modules = {path.stem for path in Path(provenance.__file__).parent.glob("*.py")}
     assert modules >= provenance._AROUND
     assert modules - provenance._AROUND >= {"augment", "dataset", "evaluate", "export", "fit", "job", "recipes"}
+    assert modules - provenance._AROUND >= {"additions", "doodles", "glyphs", "hands", "outliers", "pen", "remnants"}
 
 
 def test_a_changed_source_changes_the_digest(tmp_path: Path) -> None:
