@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.model.manifest import Manifest
+from digits.model.manifest import Manifest, Mixture, MixturePart, OutlierRow
 from training import figures, report
 from training.artifacts import REPORT_FOLDER
 from training.dataset import load_subset
@@ -77,6 +77,37 @@ def test_a_row_that_refused_everything_is_shown(version: tuple[Manifest, dict[st
     manifest = version[0].model_copy(update={"test_robustness": table.model_copy(update={"rows": rows})})
     assert "100.00%" in write(tmp_path, manifest)
     assert Manifest.from_json(manifest.to_json()) == manifest
+
+
+def test_the_page_says_over_what_confidence_holds_and_what_becomes_of_no_digit(
+    version: tuple[Manifest, dict[str, bytes]], tmp_path: Path
+) -> None:
+    rows = [
+        OutlierRow(name="letter", trained=True, count=9, refused={"not_a_digit": 0.7}, answered=0.2, accepted=0.1),
+        OutlierRow(name="a <star>", trained=False, count=9, refused={"blank": 0.333}, answered=0.667, accepted=0),
+    ]
+    parts = [MixturePart(name="clean digits", weight=0.25, accepted=0.981, right=0.98)]
+    mixture = Mixture(parts=parts, accepted_accuracy=0.99612, accepted_share=0.8123, expected_calibration_error=0.0123)
+    changes = {"acceptance_threshold": 0.91, "acceptance_coverage": 0.98, "rejection_threshold": 0.4321}
+    told = {"mixture": mixture, "holdout_outliers": rows, "test_outliers": rows[:1]}
+    page = write(tmp_path, version[0].model_copy(update={**changes, **told}))
+    for passage in ("25% clean digits", "98.10%", "99.61% are right", "1.23%", "0.4321", "a &lt;star&gt;", "judges"):
+        assert passage in page, passage
+    summed_up = report.summary(json.loads((tmp_path / report.METRICS).read_text()))
+    assert "99.61% of the accepted answers are right; 81.2% are accepted" in summed_up
+    assert "below 0.432" in summed_up
+    assert "letter, 10.0% accepted" in summed_up
+
+
+def test_a_manifest_of_an_earlier_release_has_a_report(
+    version: tuple[Manifest, dict[str, bytes]], tmp_path: Path
+) -> None:
+    unknown = dict.fromkeys(("rejection_threshold", "mixture", "holdout_outliers", "test_outliers"))
+    assert "It was not measured." in write(tmp_path, version[0].model_copy(update=unknown))
+    metrics = json.loads((tmp_path / report.METRICS).read_text())
+    summary = report.summary({name: value for name, value in metrics.items() if name not in unknown})
+    assert "mixture" not in summary
+    assert "no digit" not in summary
 
 
 def test_what_comes_from_outside_is_escaped(version: tuple[Manifest, dict[str, bytes]], tmp_path: Path) -> None:
