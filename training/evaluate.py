@@ -235,7 +235,7 @@ def fit_temperature(
     def cost(log_temperature: float) -> float:
         cooled = [softmax(each / math.exp(log_temperature), axis=1).max(axis=1) for each in logits]
         likely = (np.where(*pair, 1 - pair[1]) for pair in zip(right, cooled, strict=True))
-        losses = (-np.log(np.maximum(each, 1e-12)).mean() for each in likely)
+        losses = (-np.log(np.maximum(each, 1e-12)).mean() if len(each) else 0.0 for each in likely)
         return float(sum(weight * loss for weight, loss in zip(weights, losses, strict=True)))
 
     return math.exp(minimize_scalar(cost, bounds=(math.log(0.05), math.log(20)), method="bounded").x)

