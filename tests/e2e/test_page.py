@@ -433,6 +433,22 @@ def test_what_was_seen_and_left_out_of_a_refused_picture_is_shown(opened: Open, 
     expect(page.locator("#steps li")).to_have_count(0)
 
 
+def test_what_the_model_finds_to_be_no_digit_is_told_and_shown(
+    opened: Open, served: LocalServer, bucket: Bucket, version: tuple[Manifest, dict[str, bytes]]
+) -> None:
+    manifest, files = version
+    strict = manifest.model_copy(update={"rejection_threshold": 1.0, "acceptance_threshold": 1.0})
+    tokens.add(bucket, TOKEN_NAME, EVENT_TOKEN)
+    Registry(bucket).publish(strict, files)
+    Registry(bucket).promote(strict.version)
+    page = opened(served.url, "422")
+    for stroke in ([(0.3, 0.3), (0.7, 0.7)], [(0.7, 0.3), (0.3, 0.7)]):
+        draw_stroke(page, stroke)
+    expect_words(page, "This looks like no digit.")
+    assert page.locator("#seen").evaluate("image => image.decode().then(() => image.naturalWidth)") == 28
+    expect(page.locator("#steps")).to_contain_text("inverted")
+
+
 # Pictures
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from urllib.parse import urljoin
 
 import pytest
 
+from digits.verdicts import in_words
 from functions.predict_api import page
 from tests import doors
 from tests.conftest import Handler
@@ -143,6 +145,16 @@ def test_a_base_path_without_the_last_slash_leads_to_the_page(
     monkeypatch.setenv("DIGITS_BASE_PATH", "/digits")
     assert get(cold_handler, "/digits")["headers"]["location"] == "/digits/"
     assert get(cold_handler, "/digits/")["body"] == get(cold_handler, "/")["body"]
+
+
+def test_the_page_has_the_words_of_the_commands_for_verdicts() -> None:
+    text = (FOLDER / "answer.js").read_text()
+    for verdict in ("blank", "no_contrast", "not_a_digit"):
+        assert f'{verdict}: () => "{in_words(verdict)}."' in text
+    count, rest = "${COUNTS[found.length] ?? found.length}", (in_words("several_digits", 2) or "").removeprefix("Two")
+    assert f"several_digits: (found) => `{count}{rest}.`" in text
+    counts = [(in_words("several_digits", found) or "").split()[0] for found in range(10)]
+    assert f"const COUNTS = {json.dumps(counts)};" in text
 
 
 def test_a_file_that_is_not_there_is_a_problem(cold_handler: Handler) -> None:
