@@ -156,9 +156,11 @@ def fit(
     keras.utils.set_random_seed(seed)
     stop.begin()
     network = recipe.network()
+    optimizer = recipe.optimizer()
+    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
     network.compile(
-        optimizer=recipe.optimizer(),
-        loss=keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing),
+        optimizer,
+        loss,
         metrics=[_DigitAccuracy(name="accuracy")],
         jit_compile=False,  # XLA was no faster on any CPU tried
     )
@@ -172,6 +174,7 @@ def fit(
         verbose=0,
     )
     stop.end()
+    network.compile(optimizer, loss, metrics=["accuracy"])  # so that Keras alone can load it
     return Fitted(network, course.epochs, course.chosen_epoch, course.stopped_by)
 
 

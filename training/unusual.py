@@ -30,8 +30,8 @@ _FULL = 0.7
 
 
 def few_pixels(image: Pixels, generator: Generator) -> Pixels:
-    """Reduce the 28x28 pixels to 6 to 14, of which the digit has fewer."""
-    side, before = int(generator.integers(6, 15)), generator.integers(0, 4, 2)
+    """Reduce the 28x28 pixels to 6 to 11, of which the digit has fewer."""
+    side, before = int(generator.integers(6, 12)), generator.integers(0, 4, 2)
     moved = np.pad(image, [(int(before[0]), 4 - int(before[0])), (int(before[1]), 4 - int(before[1]))])
     small = Image.fromarray(moved).resize((side + 1, side + 1), Image.Resampling.BOX)
     return canonicalize(np.pad(np.asarray(small), 6)).pixels
@@ -57,7 +57,7 @@ def thick(image: Pixels, generator: Generator) -> Pixels:
 _EVERY_DIGIT = tuple(range(10))
 _MADE: tuple[tuple[Drawing, Sequence[int], int], ...] = (
     *((hand.draw, (hand.digit,), 10) for hand in HANDS.values()),
-    (few_pixels, _EVERY_DIGIT, 20),
+    (few_pixels, _EVERY_DIGIT, 15),
     (stretched, _EVERY_DIGIT, 25),
     (thick, _EVERY_DIGIT, 25),
 )

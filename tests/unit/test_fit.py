@@ -12,7 +12,10 @@ import pytest
 from training.dataset import Part, load_subset
 
 
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras, where it loads a model
 def test_one_seed_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
+    import keras
+
     from training.additions import additions
     from training.fit import StopRequest, fit
     from training.recipes import find_recipe
@@ -24,11 +27,14 @@ def test_one_seed_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
 
     def weights(seed: int) -> bytes:
         fitted = fit(recipe, training, holdout, seed, stop=StopRequest(), progress=lambda _: None, additions=added)
+        fitted.network.save(tmp_path / f"{seed}.keras")
         return b"".join(each.tobytes() for each in fitted.network.get_weights())
 
     first = weights(1)
     assert weights(1) == first
     assert weights(2) != first
+    loaded = keras.saving.load_model(tmp_path / "1.keras")  # without a class of ours
+    assert b"".join(each.tobytes() for each in loaded.get_weights()) == first
 
 
 def recipe_of(**changes: Any) -> Any:
