@@ -10,18 +10,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from io import BytesIO
 
 import numpy as np
 from numpy.random import Generator
-from numpy.typing import NDArray
-from PIL import Image, ImageChops, ImageFilter
-from scipy.ndimage import gaussian_filter
+from PIL import Image
 
+from training import scenes
+from training.drawing import Floats, Pixels, blurred, enlarged, grey, jpeg, thickened, thinned
 from training.hands import HANDS
 
-type Pixels = NDArray[np.uint8]
-type Floats = NDArray[np.float32]
 type Distortion = Callable[[Pixels, Generator], Pixels]
 
 AIM_POINTS = 0.7
@@ -91,7 +88,7 @@ def light_gradient(image: Pixels, generator: Generator) -> Pixels:
     """Write on paper that is lit four times as brightly on one side as on the other."""
     ink = _page(image, 168, 112, generator)
     reflected = 0.92 * (1 - 0.85 * ink)
-    return _grey(255 * reflected * _ramp(ink.shape, generator, 0.25, 1.0))
+    return grey(255 * reflected * _ramp(ink.shape, generator, 0.25, 1.0))
 
 
 def photograph(image: Pixels, generator: Generator) -> Pixels:
@@ -100,42 +97,37 @@ def photograph(image: Pixels, generator: Generator) -> Pixels:
     ink = _perspective(_page(image, 480, digit, generator), generator)
     reflected = generator.uniform(0.75, 0.9) * (1 - generator.uniform(0.6, 0.85) * ink)
     light = _ramp(ink.shape, generator, 0.65, 1.0) * _band_shadow(ink.shape, generator)
-    blurred = _blurred(255 * reflected * light, generator.uniform(1, 3))
-    noisy = blurred + generator.normal(0, generator.uniform(3, 8), ink.shape).astype(np.float32)
-    file = BytesIO()
-    Image.fromarray(_grey(noisy)).save(file, "JPEG", quality=30)
-    with Image.open(file) as photo:
-        return np.asarray(photo.convert("L"))
+    noisy = blurred(255 * reflected * light, generator.uniform(1, 3))
+    noisy += generator.normal(0, generator.uniform(3, 8), ink.shape).astype(np.float32)
+    return jpeg(grey(noisy), 30)
 
 
 def thin_pen(image: Pixels, _: Generator) -> Pixels:
     """Write with a pen a third as wide as MNIST's: eroded, but at least three pixels of 112 wide."""
-    large = Image.fromarray(_enlarged(image))
-    skeleton = Image.fromarray(_skeleton(np.asarray(large)).astype(np.uint8) * 255)
-    pen = ImageChops.lighter(large.filter(ImageFilter.MinFilter(7)), skeleton.filter(ImageFilter.MaxFilter(3)))
+    pen = Image.fromarray(thinned(enlarged(image), 3))
     return 255 - np.pad(np.asarray(pen.reduce(2)), 12)
 
 
 def thick_pen(image: Pixels, _: Generator) -> Pixels:
     """Write with a felt pen: two MNIST pixels wider."""
-    pen = Image.fromarray(np.pad(_enlarged(image), 24)).filter(ImageFilter.MaxFilter(9))
+    pen = Image.fromarray(thickened(np.pad(enlarged(image), 24), 4))
     return 255 - np.asarray(pen.reduce(2))
 
 
 def chalk(image: Pixels, generator: Generator) -> Pixels:
     """Write with grainy chalk on a smudged board."""
     ink = _page(image, 200, 130, generator)
-    grain = _blurred(generator.normal(0, 1, ink.shape).astype(np.float32), 1.0)
-    smudges = _blurred(generator.normal(0, 1, ink.shape).astype(np.float32), 12)
+    grain = blurred(generator.normal(0, 1, ink.shape).astype(np.float32), 1.0)
+    smudges = blurred(generator.normal(0, 1, ink.shape).astype(np.float32), 12)
     board = 55 + 250 * smudges + generator.normal(0, 4, ink.shape)
-    return _grey(board + ink * (140 + 120 * grain))
+    return grey(board + ink * (140 + 120 * grain))
 
 
 def faint_pencil(image: Pixels, generator: Generator) -> Pixels:
     """Write with a hard pencil: the contrast is a tenth of the paper's brightness, with grain."""
     ink = _page(image, 224, 140, generator)
-    grain = _blurred(generator.normal(0, 1, ink.shape).astype(np.float32), 0.8)
-    return _grey(230 - ink * (24 + 12 * grain) + generator.normal(0, 2.5, ink.shape))
+    grain = blurred(generator.normal(0, 1, ink.shape).astype(np.float32), 0.8)
+    return grey(230 - ink * (24 + 12 * grain) + generator.normal(0, 2.5, ink.shape))
 
 
 ROWS: dict[str, Row] = {
@@ -157,6 +149,16 @@ ROWS: dict[str, Row] = {
     "chalk on board": Row(chalk),
     "faint pencil": Row(faint_pencil),
     **{name: Row(hand.draw, HARD_AIM_POINTS, hand.digit) for name, hand in HANDS.items()},
+    "cell": Row(scenes.cell),
+    "cut cell": Row(scenes.cut_cell),
+    "ruled": Row(scenes.ruled),
+    "squared": Row(scenes.squared),
+    "edge line": Row(scenes.edge_line),
+    "neighbour": Row(scenes.neighbour),
+    "underline": Row(scenes.underline),
+    "shadow": Row(scenes.shadow),
+    "vignette": Row(scenes.vignette),
+    "desk": Row(scenes.desk),
 }
 
 
@@ -171,21 +173,6 @@ def _page(image: Pixels, side: int, digit: int, generator: Generator) -> Floats:
     large = np.asarray(Image.fromarray(image).resize((digit, digit), Image.Resampling.BICUBIC))
     top, left = generator.integers(0, side - digit, 2)
     return _placed(large, side, int(top), int(left)).astype(np.float32) / np.float32(255)
-
-
-def _enlarged(image: Pixels) -> Pixels:
-    """Return the digit drawn sharply in 112x112 pixels."""
-    large = np.asarray(Image.fromarray(image).resize((112, 112), Image.Resampling.BICUBIC))
-    return np.where(large >= 128, 255, 0).astype(np.uint8)
-
-
-def _grey(values: NDArray[np.floating]) -> Pixels:
-    return np.clip(np.rint(values), 0, 255).astype(np.uint8)
-
-
-def _blurred(values: Floats, sigma: float) -> Floats:
-    blurred: Floats = gaussian_filter(values, sigma, radius=math.ceil(3 * sigma))
-    return blurred
 
 
 def _ramp(shape: tuple[int, ...], generator: Generator, low: float, high: float) -> Floats:
@@ -224,27 +211,3 @@ def _perspective(ink: Floats, generator: Generator) -> Floats:
     image = Image.fromarray((ink * 255).astype(np.uint8))
     warped = image.transform(image.size, Image.Transform.PERSPECTIVE, coefficients, Image.Resampling.BICUBIC)
     return np.asarray(warped).astype(np.float32) / np.float32(255)
-
-
-def _skeleton(drawn: Pixels) -> NDArray[np.bool_]:
-    """Thin strokes to lines of one pixel (Zhang and Suen, 1984)."""
-    ink = drawn > 0
-    while True:
-        before = int(ink.sum())
-        for first in (True, False):
-            ink &= ~_peeled(ink, first)
-        if int(ink.sum()) == before:
-            return ink
-
-
-def _peeled(ink: NDArray[np.bool_], first: bool) -> NDArray[np.bool_]:
-    """Return the rim pixels that one half step of Zhang and Suen removes."""
-    padded = np.pad(ink, 1)
-    height, width = ink.shape
-    clockwise = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
-    around = np.stack([padded[row : row + height, column : column + width] for row, column in clockwise])
-    count = around.sum(axis=0)
-    beginnings = (~around & np.roll(around, -1, axis=0)).sum(axis=0)
-    north, east, south, west = around[::2]
-    kept = (east & south & (north | west)) if first else (north & west & (east | south))
-    return ink & (count >= 2) & (count <= 6) & (beginnings == 1) & ~kept

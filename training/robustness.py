@@ -24,7 +24,7 @@ from digits.model.classifier import Classifier
 from digits.model.identity import sha256
 from digits.model.judgement import ACCEPTED, ANSWERED, NOT_A_DIGIT
 from digits.model.manifest import OutlierRow, Robustness, RobustnessRow
-from training import distortions, forms, hands, kept, pen, remnants
+from training import distortions, drawing, forms, hands, kept, paper, pen, remnants, scenes
 from training.answers import Answers, answers_by_family, answers_by_row
 from training.dataset import Part
 from training.distortions import ROWS
@@ -221,6 +221,8 @@ def met(row: RobustnessRow, clean: RobustnessRow) -> bool:
 
 def _digest(part: Part, count: int) -> str:
     """Return the name of a kept result: a digest of the digits and of the code that makes it."""
-    code = canonical_form_sha256(sys.modules[__name__], distortions, forms, hands, pen, remnants)
+    code = canonical_form_sha256(
+        sys.modules[__name__], distortions, drawing, forms, hands, paper, pen, remnants, scenes
+    )
     versions = f"{np.__version__} {PIL.__version__}"
     return sha256(f"{part.sha256()} {count} {code} {versions}".encode())[:16]
