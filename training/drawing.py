@@ -68,8 +68,8 @@ def _peeled(ink: NDArray[np.bool_], first: bool) -> NDArray[np.bool_]:
     height, width = ink.shape
     clockwise = ((0, 1), (0, 2), (1, 2), (2, 2), (2, 1), (2, 0), (1, 0), (0, 0))
     around = np.stack([padded[row : row + height, column : column + width] for row, column in clockwise])
-    count = around.sum(axis=0)
-    beginnings = (~around & np.roll(around, -1, axis=0)).sum(axis=0)
+    count = around.sum(axis=0, dtype=np.uint8)
+    beginnings = (~around & np.roll(around, -1, axis=0)).sum(axis=0, dtype=np.uint8)
     north, east, south, west = around[::2]
     kept = (east & south & (north | west)) if first else (north & west & (east | south))
     return ink & (count >= 2) & (count <= 6) & (beginnings == 1) & ~kept

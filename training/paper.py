@@ -101,6 +101,29 @@ class Paper:
         """Print lines that take a share of the light."""
         np.maximum(self.printed, np.float32(dark) * lines, out=self.printed)
 
+    def thickness(self, low: float = 0.008, high: float = 0.025) -> float:
+        """Return the thickness of a printed line, a share of the picture's side but at least a pixel."""
+        return max(1.0, self.side * self.generator.uniform(low, high))
+
+    def print_border(self, side: int, share: float) -> None:
+        """Print a line at a share of the picture from its left, upper, right or lower side (0 to 3)."""
+        length = self.side if side % 2 else self.width
+        line = self.line(side % 2 == 0, (share if side < 2 else 1 - share) * length, self.thickness())
+        self.print_lines(line, self.dark * self.generator.uniform(0.55, 1.15))
+
+    def print_squares(self, every: float, dark: float) -> None:
+        """Print squares of a side in pixels."""
+        thick = self.thickness(0.004, 0.012)
+        for upright in (False, True):
+            self.print_lines(self.line(upright, self.generator.uniform(0, every), thick, every), dark)
+
+    def darken_corners(self) -> None:
+        """Take 60 to 120 grey levels of the paper's from the light, more and more towards the corners."""
+        x, y = self.generator.uniform(-0.15, 0.15, 2) * (self.width, self.side)
+        away = np.hypot((self.x - np.float32(x)) / self.width, (self.y - np.float32(y)) / self.side)
+        share = (away / away.max()) ** np.float32(self.generator.uniform(1.5, 4))
+        self.light *= 1 - np.float32(self.generator.uniform(60, 120) / (255 * self.white)) * share
+
     def reflected(self) -> Floats:
         """Return the share of light that each place reflects."""
         return np.float32(self.white) * (1 - np.maximum(np.float32(self.dark) * self.ink, self.printed))

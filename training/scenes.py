@@ -7,13 +7,11 @@ random generator, and returns a picture, uint8 (height, width), dark ink on brig
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import partial
 
 import numpy as np
 from numpy.random import Generator
 
-from training.drawing import Floats, Pixels, blurred, grey, jpeg
+from training.drawing import Floats, Pixels, blurred
 from training.paper import Paper
 
 LARGE = 160  # the least side, in pixels, where light or a desk is the matter
@@ -22,7 +20,7 @@ LARGE = 160  # the least side, in pixels, where light or a desk is the matter
 def cell(image: Pixels, generator: Generator) -> Pixels:
     """Write into a printed box or comb box; in a part of them the lines run on, as in a table."""
     paper = Paper(generator)
-    thick = _thickness(paper)
+    thick = paper.thickness()
     left, top = generator.uniform(0.04, 0.11, 2) * (paper.width, paper.side)
     right, bottom = (1 - generator.uniform(0.04, 0.11, 2)) * (paper.width, paper.side)
     paper.write(image, (left + thick, top + thick, right - thick, bottom - thick), (0.5, 0.78))
@@ -45,7 +43,7 @@ def cut_cell(image: Pixels, generator: Generator) -> Pixels:
     paper.write(image)
     sides = generator.random(4) < 0.75
     for side in np.flatnonzero(sides) if sides.any() else range(4):
-        _border_line(paper, int(side), generator.uniform(-0.005, 0.035))
+        paper.print_border(int(side), generator.uniform(-0.005, 0.035))
     return paper.photo()
 
 
@@ -55,7 +53,7 @@ def ruled(image: Pixels, generator: Generator) -> Pixels:
     paper.write(image)
     every = generator.uniform(0.35, 1.1) * (paper.box[3] - paper.box[1])
     dark = paper.dark * generator.uniform(0.35, 0.9)
-    thick = _thickness(paper, 0.006, 0.02)
+    thick = paper.thickness(0.006, 0.02)
     paper.print_lines(paper.line(False, generator.uniform(0, every), thick, every), dark)
     if generator.random() < 0.2:
         paper.print_lines(paper.line(True, generator.uniform(0.02, 0.1) * paper.width, thick), dark)
@@ -70,7 +68,7 @@ def squared(image: Pixels, generator: Generator) -> Pixels:
     if generator.random() < 0.25:
         paper.dark = generator.uniform(0.3, 0.5)
         dark = paper.dark * generator.uniform(0.9, 1.1)
-    _print_squares(paper, generator.uniform(0.22, 0.6) * (paper.box[3] - paper.box[1]), dark)
+    paper.print_squares(generator.uniform(0.22, 0.6) * (paper.box[3] - paper.box[1]), dark)
     return paper.photo()
 
 
@@ -82,7 +80,7 @@ def edge_line(image: Pixels, generator: Generator) -> Pixels:
     if generator.random() < 0.5:
         _write_neighbour(paper, image)
     if generator.random() < 0.6:
-        _border_line(paper, side, share)
+        paper.print_border(side, share)
         return paper.photo()
     reflected = paper.reflected()
     length = paper.side if side % 2 else paper.width
@@ -111,9 +109,8 @@ def underline(image: Pixels, generator: Generator) -> Pixels:
     left, top, right, bottom = paper.box
     height = bottom - top
     thick = max(1.2, height * generator.uniform(0.02, 0.07))
-    at = bottom + height * (
-        generator.uniform(-0.1, 0.03) if generator.random() < 0.4 else generator.uniform(0.06, 0.16)
-    )
+    touching = generator.random() < 0.4
+    at = bottom + height * (generator.uniform(-0.1, 0.03) if touching else generator.uniform(0.06, 0.16))
     over = np.maximum(0.2 * height, (right - left) * generator.uniform(0.1, 0.6, 2))
     bow = generator.uniform(-0.04, 0.04) * height * np.cos(paper.along / np.float32(0.6 * height))
     lines = np.zeros_like(paper.ink)
@@ -142,7 +139,7 @@ def vignette(image: Pixels, generator: Generator) -> Pixels:
     """Let the light fall off towards the corners by 60 to 120 grey levels."""
     paper = Paper(generator, LARGE)
     paper.write(image)
-    _darken_corners(paper)
+    paper.darken_corners()
     return paper.photo()
 
 
@@ -167,127 +164,18 @@ def desk(image: Pixels, generator: Generator) -> Pixels:
     return paper.photo(reflected + (np.clip(tone + wood, 0, 1) - reflected) * beyond)
 
 
-def blank_vignette(generator: Generator) -> Pixels:
-    """Return a blank sheet whose corners are 60 to 120 grey levels darker."""
-    paper = Paper(generator)
-    _darken_corners(paper)
-    return paper.photo()
-
-
-def blank_corner(generator: Generator) -> Pixels:
-    """Return a blank sheet with one to three dark corners."""
-    paper = Paper(generator)
-    for corner in generator.choice(4, int(generator.integers(1, 4)), replace=False):
-        x, y = (corner % 2 - 0.5) * paper.width, (corner // 2 - 0.5) * paper.side
-        distance = np.hypot(paper.x - np.float32(x), paper.y - np.float32(y)) / paper.side
-        fall = np.clip(1 - distance / np.float32(generator.uniform(0.3, 0.8)), 0, 1)
-        paper.light *= 1 - np.float32(generator.uniform(0.25, 0.6)) * fall ** np.float32(generator.uniform(1, 2))
-    return paper.photo()
-
-
-def blank_gradient(generator: Generator) -> Pixels:
-    """Return a blank sheet that is up to four times as bright on one side as on the other."""
-    paper = Paper(generator)
-    across = paper.turned(generator.uniform(0, 2 * math.pi))[0]
-    share = (across - across.min()) / np.ptp(across)
-    paper.light *= 1 - np.float32(generator.uniform(0.2, 0.75)) * share ** np.float32(generator.uniform(0.7, 2))
-    return paper.photo()
-
-
-def blank_hand(generator: Generator) -> Pixels:
-    """Return a blank sheet with the shadow of a hand: a palm at the border and fingers."""
-    paper = Paper(generator)
-    ahead, aside = (each / paper.side for each in paper.turned(generator.uniform(0, 2 * math.pi)))
-    ahead += np.float32(generator.uniform(0.1, 0.5))
-    shape = (ahead**2 / np.float32(0.1) + aside**2 / np.float32(0.06) < 1).astype(np.float32)
-    for finger in range(4):
-        middle, width = 0.13 * (finger - 1.5) + generator.uniform(-0.02, 0.02), generator.uniform(0.035, 0.055)
-        past = np.clip(ahead - np.float32(generator.uniform(0.4, 0.75)), 0, None)
-        shape[(np.hypot(past, aside - np.float32(middle)) < width) & (ahead > 0)] = 1
-    shape = blurred(shape, generator.uniform(0.006, 0.05) * paper.side)
-    paper.light *= 1 - np.float32(generator.uniform(0.2, 0.6)) * shape
-    return paper.photo()
-
-
-def blank_texture(generator: Generator) -> Pixels:
-    """Return blank paper with grain, fine or coarse."""
-    paper = Paper(generator)
-    grain = blurred(generator.standard_normal(paper.ink.shape, np.float32), generator.uniform(0.5, 4))
-    paper.printed += np.clip(np.float32(generator.uniform(0.01, 0.06)) * grain / grain.std(), 0, 1)
-    return paper.photo()
-
-
-def blank_jpeg(generator: Generator) -> Pixels:
-    """Return a blank sheet in even light as JPEG of low quality."""
-    paper = Paper(generator)
-    noise = generator.normal(0, generator.uniform(1, 8), paper.ink.shape)
-    return jpeg(grey(255 * paper.white * paper.light + noise), int(generator.integers(10, 40)))
-
-
-def blank_ruled(generator: Generator, upright: bool = False) -> Pixels:
-    """Return a blank sheet of ruled or squared paper."""
-    paper = Paper(generator)
-    every, dark = generator.uniform(0.12, 0.6) * paper.side, paper.dark * generator.uniform(0.25, 1)
-    if upright:
-        _print_squares(paper, every, dark)
-    else:
-        paper.print_lines(paper.line(False, generator.uniform(0, every), _thickness(paper, 0.006, 0.02), every), dark)
-    return paper.photo()
-
-
 def several(images: Pixels, generator: Generator) -> Pixels:
     """Write some digits, uint8 (n, 28, 28), beside each other at gaps of 0.05 to 0.3 of their height."""
     paper = Paper(generator, LARGE // 2)
-    height = generator.uniform(0.3, 0.55) * min(paper.side, 1.8 * paper.width / len(images))
-    pens = [paper.pen(image, height * generator.uniform(0.9, 1.1)) for image in images]
-    gaps = height * generator.uniform(0.05, 0.3, len(pens))
-    x = (paper.width - sum(pen.shape[1] for pen in pens) - gaps[1:].sum()) * generator.uniform(0.2, 0.8)
-    y = (paper.side - 1.2 * height) * generator.uniform(0.2, 0.8)
-    for pen, gap in zip(pens, [*gaps[1:], 0], strict=True):
-        x = paper.put(pen, x, y + generator.uniform(0, 0.1) * height)[2] + gap
+    gaps = generator.uniform(0.05, 0.3, len(images) - 1)
+    wide = gaps.sum() + sum(pen.shape[1] / 112 for pen in (paper.pen(image, 112) for image in images))
+    height = min(generator.uniform(0.3, 0.6) * paper.side, 0.8 * paper.width / wide)
+    x = (paper.width - height * wide) * generator.uniform(0.2, 0.8)
+    y = (paper.side - height) * generator.uniform(0.2, 0.8)
+    for image, gap in zip(images, [*gaps, 0], strict=True):
+        pen = paper.pen(image, height * generator.uniform(0.9, 1))
+        x = paper.put(pen, x, y + generator.uniform(0, 1) * (height - pen.shape[0]))[2] + height * gap
     return paper.photo()
-
-
-BLANKS: dict[str, Callable[[Generator], Pixels]] = {
-    "vignette": blank_vignette,
-    "dark corners": blank_corner,
-    "gradient": blank_gradient,
-    "shadow of a hand": blank_hand,
-    "texture": blank_texture,
-    "JPEG": blank_jpeg,
-    "ruled": blank_ruled,
-    "squared": partial(blank_ruled, upright=True),
-}
-SEVERAL: dict[str, Callable[[Pixels, Generator], Pixels]] = {"two digits": several, "three digits": several}
-
-
-def _thickness(paper: Paper, low: float = 0.008, high: float = 0.025) -> float:
-    """Return the thickness of a printed line, a share of the picture's side but at least a pixel."""
-    return max(1.0, paper.side * paper.generator.uniform(low, high))
-
-
-def _border_line(paper: Paper, side: int, share: float) -> None:
-    """Print a line at a share of the picture from its left, upper, right or lower side (0 to 3)."""
-    length = paper.side if side % 2 else paper.width
-    at = (share if side < 2 else 1 - share) * length
-    paper.print_lines(
-        paper.line(side % 2 == 0, at, _thickness(paper)), paper.dark * paper.generator.uniform(0.55, 1.15)
-    )
-
-
-def _print_squares(paper: Paper, every: float, dark: float) -> None:
-    thick = _thickness(paper, 0.004, 0.012)
-    for upright in (False, True):
-        paper.print_lines(paper.line(upright, paper.generator.uniform(0, every), thick, every), dark)
-
-
-def _darken_corners(paper: Paper) -> None:
-    """Take 60 to 120 grey levels of the paper's from the light, more and more towards the corners."""
-    generator = paper.generator
-    x, y = generator.uniform(-0.15, 0.15, 2) * (paper.width, paper.side)
-    away = np.hypot((paper.x - np.float32(x)) / paper.width, (paper.y - np.float32(y)) / paper.side)
-    share = (away / away.max()) ** np.float32(generator.uniform(1.5, 4))
-    paper.light *= 1 - np.float32(generator.uniform(60, 120) / (255 * paper.white)) * share
 
 
 def _write_neighbour(paper: Paper, image: Pixels) -> None:
