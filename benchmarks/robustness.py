@@ -41,7 +41,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     distorted = distorted_digits(part, OUTPUT / DISTORTED_FOLDER, count=len(part))
     table = measure_rows(classifier, distorted, manifest.acceptance_threshold, manifest.rejection_threshold)
     clean = clean_row(table)
-    print(f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'calibration':>12} {'ms':>6}  verdict")
+    print(
+        f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'accepted':>8} {'wrong':>6} "
+        f"{'calibration':>12} {'ms':>6}  verdict"
+    )
     for row in table.rows:
         print(_line(row, clean, _milliseconds(part, row.name)))
     print(f"{sum(met(row, clean) for row in table.rows)} of {len(table.rows)} rows meet their aim")
@@ -79,8 +82,9 @@ def _line(row: RobustnessRow, clean: RobustnessRow, milliseconds: float) -> str:
     verdicts = ", ".join(f"{verdict} {share:.2%}" for verdict, share in row.refused.items())
     error = "–" if row.expected_calibration_error is None else f"{row.expected_calibration_error:.2%}"
     return (
-        f"{row.name:24} {row.accuracy:8.2%} {points(row, clean):+7.2f} {-ROWS[row.name].aim_points:5.1f} "
-        f"{sum(row.refused.values()):8.2%} {error:>12} {milliseconds:6.2f}  "
+        f"{row.name:24} {row.accuracy:8.2%} {points(row, clean):+7.2f} {ROWS[row.name].aim:>5} "
+        f"{sum(row.refused.values()):8.2%} {row.accepted or 0:8.2%} {row.wrong_accepted or 0:6.2%} "
+        f"{error:>12} {milliseconds:6.2f}  "
         + ("met" if met(row, clean) else "missed")
         + (f" ({verdicts})" if verdicts else "")
     )

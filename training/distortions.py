@@ -23,6 +23,7 @@ type Distortion = Callable[[Pixels, Generator], Pixels]
 
 AIM_POINTS = 0.7
 HARD_AIM_POINTS = 2.0
+ON_PAPER = 0.97
 
 
 @dataclass(frozen=True)
@@ -33,11 +34,18 @@ class Row:
         distort: what happens to the digit.
         aim_points: how many points of accuracy it may cost, compared with the clean digits.
         digit: the only digit that it can happen to; None for all.
+        least_accuracy: what the accuracy must be instead, if not None: where a refusal is better than a guess.
     """
 
     distort: Distortion
     aim_points: float = AIM_POINTS
     digit: int | None = None
+    least_accuracy: float | None = None
+
+    @property
+    def aim(self) -> str:
+        """The aim of its accuracy, in points or per cent, as tables show it."""
+        return f"-{self.aim_points:g}" if self.least_accuracy is None else f"{100 * self.least_accuracy:g} %"
 
 
 def clean(image: Pixels, _: Generator) -> Pixels:
@@ -149,16 +157,16 @@ ROWS: dict[str, Row] = {
     "chalk on board": Row(chalk),
     "faint pencil": Row(faint_pencil),
     **{name: Row(hand.draw, HARD_AIM_POINTS, hand.digit) for name, hand in HANDS.items()},
-    "cell": Row(scenes.cell),
-    "cut cell": Row(scenes.cut_cell),
-    "ruled": Row(scenes.ruled),
-    "squared": Row(scenes.squared),
-    "edge line": Row(scenes.edge_line),
-    "neighbour": Row(scenes.neighbour),
-    "underline": Row(scenes.underline),
-    "shadow": Row(scenes.shadow),
-    "vignette": Row(scenes.vignette),
-    "desk": Row(scenes.desk),
+    "cell": Row(scenes.cell, least_accuracy=ON_PAPER),
+    "cut cell": Row(scenes.cut_cell, least_accuracy=ON_PAPER),
+    "ruled": Row(scenes.ruled, least_accuracy=ON_PAPER),
+    "squared": Row(scenes.squared, least_accuracy=ON_PAPER),
+    "edge line": Row(scenes.edge_line, least_accuracy=ON_PAPER),
+    "neighbour": Row(scenes.neighbour, least_accuracy=ON_PAPER),
+    "underline": Row(scenes.underline, least_accuracy=ON_PAPER),
+    "shadow": Row(scenes.shadow, least_accuracy=ON_PAPER),
+    "vignette": Row(scenes.vignette, least_accuracy=ON_PAPER),
+    "desk": Row(scenes.desk, least_accuracy=ON_PAPER),
 }
 
 

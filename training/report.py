@@ -20,7 +20,7 @@ from training.distortions import ROWS
 from training.evaluate import reliability
 from training.markup import embedded, table
 from training.promises import confidence, outlier_tables
-from training.robustness import REFUSED, REFUSED_CLEAN, clean_row, met, points
+from training.robustness import REFUSED, REFUSED_CLEAN, WRONG_ACCEPTED, clean_row, met, points
 
 if TYPE_CHECKING:
     from training.export import Candidate
@@ -168,7 +168,8 @@ at. It learned from digits written in the United States around 1990. Other handw
 <h2>Distorted digits</h2>
 <p>Digits as they come off paper and canvas, through the same canonical form as every request. A row misses its
 aim if it loses more points than that on the holdout, or if more than {REFUSED:.0%} of its pictures are refused before
-the network is asked ({REFUSED_CLEAN:.1%} of the clean ones). The table has up to {_rows_count(manifest):,} digits in
+the network is asked ({REFUSED_CLEAN:.1%} of the clean ones). Where the aim is an accuracy, at most
+{WRONG_ACCEPTED:.0%} may be read wrongly and accepted. The table has up to {_rows_count(manifest):,} digits in
 each row; what is refused counts as wrong.</p>
 {_robustness_table(manifest)}
 {figure["robustness"]}
@@ -238,7 +239,7 @@ def _robustness_table(manifest: Manifest) -> str:
             cells += [f"{row.accuracy:.2%}", f"{points(row, reference):+.2f}", f"{sum(row.refused.values()):.2%}"]
             cells += ["–" if share is None else f"{share:.2%}" for share in (row.accepted, row.wrong_accepted)]
         error = on_test.expected_calibration_error
-        cells += [f"-{ROWS[on_holdout.name].aim_points:g}", verdict, "–" if error is None else f"{error:.2%}"]
+        cells += [ROWS[on_holdout.name].aim, verdict, "–" if error is None else f"{error:.2%}"]
         rows.append(tuple(cells))
     shares = ("points", "refused", "accepted", "accepted and wrong")
     head = ("row", "holdout", *shares, "test", *shares, "aim", "", "calibration error, test")

@@ -37,6 +37,7 @@ DIGITS_PER_ROW = 500  # in each row of the table, for training and promotion
 CLEAN = "clean"
 REFUSED_CLEAN = 0.001
 REFUSED = 0.01
+WRONG_ACCEPTED = 0.01  # of the rows that have a least accuracy
 OUTLIERS_PER_FAMILY = 200
 OUTLIER_SEED = 1
 
@@ -210,10 +211,13 @@ def points(row: RobustnessRow, clean: RobustnessRow) -> float:
 
 
 def met(row: RobustnessRow, clean: RobustnessRow) -> bool:
-    """Whether a row's accuracy and refusals meet their aims.
+    """Whether a row's accuracy, refusals and wrong answers that were accepted meet their aims.
 
     `not_a_digit` is no part of the refusals: the choice of its threshold bounds it, and it costs accuracy.
     """
+    least = ROWS[row.name].least_accuracy
+    if least is not None:
+        return row.accuracy >= least and (row.wrong_accepted or 0) <= WRONG_ACCEPTED
     most = REFUSED_CLEAN if row.name == CLEAN else REFUSED
     refused = sum(share for verdict, share in row.refused.items() if verdict != NOT_A_DIGIT)
     return round(points(row, clean), 6) >= -ROWS[row.name].aim_points and refused <= most

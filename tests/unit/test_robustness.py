@@ -152,12 +152,20 @@ def test_pooled_digits_leave_out_what_was_refused() -> None:
         ({"refused": {"blank": 0.01, "not_a_digit": 0.01}}, True),
         ({"refused": {"blank": 0.006, "no_contrast": 0.006}}, False),
         ({"name": "chalk on board"}, False),  # whose aim is narrower
+        ({"name": "cell", "accuracy": 0.97, "wrong_accepted": 0.01}, True),
+        ({"name": "cell", "accuracy": 0.97, "refused": {"no_contrast": 0.03}}, True),
+        ({"name": "cell", "accuracy": 0.969}, False),
+        ({"name": "cell", "accuracy": 0.98, "wrong_accepted": 0.011}, False),
     ],
 )
 def test_a_row_meets_its_aim_by_points_and_refusals(changes: dict[str, Any], verdict: bool) -> None:
     clean = table_row(name="clean", accuracy=0.99)
     assert met(table_row(**changes), clean) is verdict
     assert points(table_row(), clean) == pytest.approx(-2)
+
+
+def test_an_aim_is_told_in_points_or_as_an_accuracy() -> None:
+    assert (ROWS["photo"].aim, ROWS["cell"].aim) == ("-2", "97 %")
 
 
 def test_only_the_digit_that_a_hand_is_for_takes_part_in_its_row(tmp_path: Path) -> None:
