@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
-import os
 import statistics
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
+from benchmarks.models import digits_of, model_of, parser
 from digits.errors import DigitsError, UnreadableDigitError
-from digits.model.classifier import Classifier
-from digits.model.identity import MODEL_FILE
 from digits.model.manifest import RobustnessRow
 from digits.pictures.canonical import canonicalize
-from training import dataset
-from training.artifacts import DISTORTED_FOLDER, OUTPUT, latest_folder, read_folder
+from training.artifacts import DISTORTED_FOLDER, OUTPUT
 from training.dataset import Part
 from training.distortions import ROWS
 from training.robustness import clean_row, digits_for, distorted_digits, measure_rows, met, picture, points
@@ -27,19 +22,16 @@ _TIMED = 100
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table, and write it as JSON where wished; the exit status tells errors, not missed aims."""
-    options = _parser().parse_args(arguments)
+    options = parser("benchmarks.robustness", "Print the robustness table.", 5_000).parse_args(arguments)
     try:
-        folder = options.model or latest_folder(OUTPUT)
-        manifest, files = read_folder(folder)
-        classifier = Classifier(files[MODEL_FILE])
-        found = dataset.find(options.data, None, os.environ)
+        model, found = model_of(options), digits_of(options)
     except DigitsError as error:
         print(f"error: {error}", file=sys.stderr)
         return 2
-    part = found.holdout.sample(options.count or len(found.holdout))
-    print(f"model {manifest.version}, {len(part):,} holdout digits of {found.name} from {found.source}", flush=True)
+    version, part = model.manifest.version, found.holdout.sample(options.count)
+    print(f"model {version}, {len(part):,} holdout digits of {found.name} from {found.source}", flush=True)
     distorted = distorted_digits(part, OUTPUT / DISTORTED_FOLDER, count=len(part))
-    table = measure_rows(classifier, distorted, manifest.acceptance_threshold, manifest.rejection_threshold)
+    table = measure_rows(model.classifier, distorted, *model.thresholds)
     clean = clean_row(table)
     print(
         f"{'row':24} {'accuracy':>8} {'points':>7} {'aim':>5} {'refused':>8} {'accepted':>8} {'wrong':>6} "
@@ -50,18 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{sum(met(row, clean) for row in table.rows)} of {len(table.rows)} rows meet their aim")
     print(f"all rows together: calibration error {table.expected_calibration_error:.2%}")
     if options.json:
-        document = {"model": manifest.version, **table.model_dump(mode="json")}
+        document = {"model": version, **table.model_dump(mode="json")}
         options.json.write_text(json.dumps(document, indent=1) + "\n")
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.robustness", description="Print the robustness table.")
-    parser.add_argument("--model", type=Path, metavar="FOLDER", help="(default: the newest in artifacts)")
-    parser.add_argument("--data", metavar="PATH", help="MNIST, as the training command takes it")
-    parser.add_argument("--count", type=int, metavar="N", help="only N digits of the holdout")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures besides")
-    return parser
 
 
 def _milliseconds(part: Part, name: str) -> float:
