@@ -101,6 +101,14 @@ bench-page: setup  ## measure the page, from lifting the pen to the answer; need
 bench-robustness: setup  ## measure how well the last trained model reads distorted digits
 	@python -m benchmarks.robustness
 
+.PHONY: bench-refusals
+bench-refusals: setup  ## measure what the last trained model makes of blank sheets, several digits and letters
+	@python -m benchmarks.refusals
+
+.PHONY: bench-mnist-c
+bench-mnist-c: setup  ## measure how well the last trained model reads the fifteen corruptions of MNIST-C
+	@python -m benchmarks.mnist_c
+
 .PHONY: bench-training
 bench-training: setup  ## measure how fast each recipe is and how good its models are; about an hour
 	@python -m benchmarks.training

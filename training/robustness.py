@@ -144,7 +144,6 @@ def measure_rows(
 def table_of(rows: Mapping[str, Answers], accept: float | None, reject: float | None) -> Robustness:
     """Return the table of answers by row, as `measure_rows` does."""
     judged = {name: answers.judged(accept, reject) for name, answers in rows.items()}
-    table = [_row(name, answers, judged[name]) for name, answers in rows.items()]
     answered = [(rows[name], np.isin(told, (ACCEPTED, ANSWERED))) for name, told in judged.items()]
     pooled = np.concatenate([answers.probabilities[inside] for answers, inside in answered])
     truth = np.concatenate([answers.labels[inside] for answers, inside in answered])
@@ -152,7 +151,7 @@ def table_of(rows: Mapping[str, Answers], accept: float | None, reject: float | 
     right = np.concatenate([answers.right for answers in rows.values()])[everything]
     return Robustness(
         count=max(len(answers) for answers in rows.values()),
-        rows=table,
+        rows=[row_of(name, answers, accept, reject) for name, answers in rows.items()],
         negative_log_likelihood=negative_log_likelihood(pooled, truth) if len(truth) else math.inf,
         expected_calibration_error=calibration_error(pooled, truth) if len(truth) else 1.0,
         accepted_share=float(everything.mean()),
@@ -160,7 +159,9 @@ def table_of(rows: Mapping[str, Answers], accept: float | None, reject: float | 
     )
 
 
-def _row(name: str, answers: Answers, judged: NDArray[np.str_]) -> RobustnessRow:
+def row_of(name: str, answers: Answers, accept: float | None, reject: float | None) -> RobustnessRow:
+    """Return one row of the table; thresholds as in `measure_rows`."""
+    judged = answers.judged(accept, reject)
     accepted, answered = judged == ACCEPTED, np.isin(judged, (ACCEPTED, ANSWERED))
     probabilities, truth = answers.probabilities[answered], answers.labels[answered]
     return RobustnessRow(
