@@ -13,7 +13,7 @@ import os
 import statistics
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -33,10 +33,11 @@ from training.artifacts import DISTORTED_FOLDER, OUTPUT  # noqa: E402
 from training.dataset import Dataset, Part  # noqa: E402
 from training.evaluate import measure, wilson_interval  # noqa: E402
 from training.fit import StopRequest, probabilities  # noqa: E402
-from training.outliers import Outliers  # noqa: E402
+from training.forms import Forms  # noqa: E402
 from training.provenance import library_versions  # noqa: E402
 from training.recipes import RECIPES, Recipe, find_recipe  # noqa: E402
-from training.robustness import DistortedDigits, distorted_digits, judging_outliers  # noqa: E402
+from training.refusals import judging_outliers  # noqa: E402
+from training.robustness import DistortedDigits, distorted_digits  # noqa: E402
 
 IMPORT_SECONDS = time.perf_counter() - _IMPORTING
 PUBLISHED_ACCURACY = 0.9906
@@ -88,7 +89,7 @@ class _Watch(keras.callbacks.Callback):
         self.reading_seconds += time.perf_counter() - now
 
 
-def run(recipe: Recipe, data: Dataset, distorted: DistortedDigits, outliers: Outliers, seed: int) -> Run:
+def run(recipe: Recipe, data: Dataset, distorted: DistortedDigits, outliers: Mapping[str, Forms], seed: int) -> Run:
     """Train once."""
     added = additions(recipe, data.training, OUTPUT / DISTORTED_FOLDER)
     watch = _Watch(data.test)

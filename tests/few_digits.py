@@ -8,17 +8,17 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from training import robustness
+from training import refusals, robustness
 from training.__main__ import main
 
 DIGITS_PER_ROW = 60
-OUTLIERS_PER_FAMILY = 30
+PICTURES_PER_KIND = 30
 
 
 def draw_few() -> None:
     """Have this process draw no more than that."""
     robustness.DIGITS_PER_ROW = DIGITS_PER_ROW
-    robustness.OUTLIERS_PER_FAMILY = OUTLIERS_PER_FAMILY
+    refusals.PICTURES_PER_KIND = PICTURES_PER_KIND
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:

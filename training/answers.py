@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
@@ -15,7 +16,6 @@ from digits.model.judgement import ACCEPTED, ANSWERED, judge, least_of_parts
 
 if TYPE_CHECKING:
     from training.forms import Forms
-    from training.outliers import Outliers
     from training.robustness import DistortedDigits
 
 NO_DIGIT = 255  # the label of what is no digit: no answer to it is right
@@ -93,7 +93,6 @@ def answers_by_row(classifier: Classifier, distorted: DistortedDigits) -> dict[s
     return {name: answers_to(classifier, row.forms, row.labels) for name, row in distorted.rows.items()}
 
 
-def answers_by_family(classifier: Classifier, outliers: Outliers) -> dict[str, Answers]:
-    """Return a model's answers to what is no digit, by family."""
-    probabilities, names = classifier.predict(outliers.images), dict.fromkeys(outliers.family.tolist())
-    return {name: Answers.plain(probabilities[outliers.family == name]) for name in names}
+def answers_by_family(classifier: Classifier, outliers: Mapping[str, Forms]) -> dict[str, Answers]:
+    """Return a model's answers to what must be refused, by family."""
+    return {name: answers_to(classifier, forms) for name, forms in outliers.items()}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -31,8 +31,8 @@ from training.dataset import Dataset
 from training.evaluate import acceptance_threshold, measure, mixture, rejection_threshold
 from training.export import check_parity, make_goldens
 from training.fit import Fitted
+from training.forms import Forms
 from training.mixture import compose
-from training.outliers import Outliers
 from training.provenance import code_revision, code_sha256, library_versions
 from training.quiet import quiet_libraries
 from training.recipes import Recipe
@@ -71,14 +71,14 @@ def evaluate(
     made: Made,
     dataset: Dataset,
     distorted: Sequence[DistortedDigits],
-    outliers: Sequence[Outliers],
+    outliers: Sequence[Mapping[str, Forms]],
     say: Callable[[str], None],
 ) -> Evaluated:
     """Check that the exported model agrees with the trained one, and run it on all digits that it is judged by.
 
     Args:
         distorted: digits of the holdout, and of the test digits.
-        outliers: what is no digit, made out of the holdout, and out of the test digits.
+        outliers: what must be refused, by family, made out of the holdout, and out of the test digits.
 
     Raises:
         ParityError: the exported model disagrees with the trained one.

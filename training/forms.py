@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +35,26 @@ class Forms:
 
     def __len__(self) -> int:
         return len(self.images)
+
+    @classmethod
+    def plain(cls, images: NDArray[np.uint8]) -> Self:
+        """Return canonical images of one part, uint8 (n, 28, 28), without warnings."""
+        count = len(images)
+        parts, part_counts = np.zeros((0, SIDE, SIDE), np.uint8), np.zeros(count, np.intp)
+        return cls(images, np.full(count, ""), np.zeros(count, np.bool_), parts, part_counts)
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays under names that begin with this one, to be kept."""
+        return {f"{name}/{field}": array for field, array in vars(self).items()}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], name: str) -> Self:
+        """Return the forms whose arrays were kept under this name.
+
+        Raises:
+            KeyError: they were not.
+        """
+        return cls(**{field.name: arrays[f"{name}/{field.name}"] for field in fields(cls)})
 
     @property
     def readable(self) -> NDArray[np.bool_]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,9 +24,10 @@ from training.description import describe, evaluate
 from training.evaluate import fit_temperature, rejection_threshold
 from training.export import compare, divide_logits, to_litert
 from training.fit import Fitted, Progress, StopRequest, fit, probabilities
-from training.outliers import Outliers
+from training.forms import Forms
 from training.recipes import Recipe
-from training.robustness import DistortedDigits, distorted_digits, judging_outliers
+from training.refusals import judging_outliers
+from training.robustness import DistortedDigits, distorted_digits
 
 KERAS_FILE = "model.keras"
 WORTH_KEEPING = 0.5  # the least holdout accuracy of a run that was stopped early
@@ -51,7 +52,7 @@ def make(
     recipe: Recipe,
     dataset: Dataset,
     distorted: DistortedDigits,
-    outliers: Outliers,
+    outliers: Mapping[str, Forms],
     seed: int,
     *,
     stop: StopRequest,
@@ -81,9 +82,10 @@ def make(
     return Made(fitted, temperature, to_litert(fitted.network), time.monotonic() - started)
 
 
-def _temperature(network: keras.Model, clean: Part, distorted: DistortedDigits, outliers: Outliers) -> float:
+def _temperature(network: keras.Model, clean: Part, distorted: DistortedDigits, outliers: Mapping[str, Forms]) -> float:
     """Return the temperature that makes the confidence of the mixture's answers honest."""
-    no_digits = Part(outliers.images, np.full(len(outliers), NO_DIGIT, np.uint8))
+    seen = np.concatenate([forms.images[forms.readable & (forms.part_counts < 2)] for forms in outliers.values()])
+    no_digits = Part(seen, np.full(len(seen), NO_DIGIT, np.uint8))
     parts = {mixture.CLEAN: clean, mixture.DISTORTED: distorted.pooled(), mixture.OUTLIERS: no_digits}
     answers = {name: Answers.plain(probabilities(network, part.images), part.labels) for name, part in parts.items()}
     # What will be refused gets no confidence that could be wrong; a temperature hardly changes which that is.
@@ -160,7 +162,7 @@ def _write(
     made: Made,
     dataset: Dataset,
     distorted: Sequence[DistortedDigits],
-    outliers: Sequence[Outliers],
+    outliers: Sequence[Mapping[str, Forms]],
     *,
     recipe: Recipe,
     seed: int,

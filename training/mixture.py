@@ -14,7 +14,7 @@ CLEAN, DISTORTED, OUTLIERS = "clean digits", "distorted digits", "no digit"
 WEIGHTS: tuple[tuple[str, float], ...] = (
     (CLEAN, 0.3),  # MNIST's own
     (DISTORTED, 0.5),  # the rows of the robustness table, equal weight a row
-    (OUTLIERS, 0.2),  # families that were trained on and families that judge, equal weight a family
+    (OUTLIERS, 0.2),  # what must be refused, trained on or not, equal weight a family
 )
 
 

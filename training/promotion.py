@@ -1,16 +1,15 @@
 """Promotion: a challenger goes live only if it has shown that it is no worse than the live version.
 
 Both are scored on the same pictures in the same run: the frozen holdout, the robustness table made from it, and what
-is no digit.
-A difference that is not significant would prove nothing, so the test is one of non-inferiority: with 95 %
-confidence the challenger's accuracy is below the live version's by no more than a margin. Accuracy on the test
+must be refused. A difference that is not significant would prove nothing, so the test is one of non-inferiority: with
+95 % confidence the challenger's accuracy is below the live version's by no more than a margin. Accuracy on the test
 digits is reported, but plays no part in the decision.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 from ai_edge_litert.interpreter import Interpreter
@@ -23,7 +22,7 @@ from digits.registry.pointer import Pointer
 from digits.registry.versions import Registry
 from training.comparison import MARGINS, SMALL_HOLDOUT, SMALL_MARGINS, ScoredModel, comparisons, promises
 from training.dataset import Dataset, Part
-from training.outliers import Outliers
+from training.forms import Forms
 from training.robustness import DistortedDigits
 
 LARGEST_BYTES = 2_000_000
@@ -35,7 +34,7 @@ def promote(
     version: str | LoadedModel,
     dataset: Dataset,
     distorted: DistortedDigits,
-    outliers: Outliers,
+    outliers: Mapping[str, Forms],
     *,
     force: str | None = None,
     dry_run: bool = False,
@@ -46,7 +45,7 @@ def promote(
         version: its name, or what `Registry.publish` or `load` returned, which need not be read and proved again.
         dataset: has the holdout that the version was calibrated on.
         distorted: some digits of that holdout, in all rows of the robustness table.
-        outliers: what is no digit, of all families.
+        outliers: what must be refused, by family.
         force: the reason for which it goes live whatever the checks say.
         dry_run: decide, and change nothing.
 
@@ -84,7 +83,7 @@ def decide(
     challenger: LoadedModel,
     holdout: Part,
     distorted: DistortedDigits,
-    outliers: Outliers,
+    outliers: Mapping[str, Forms],
     *,
     force: str | None = None,
     unknown: bool = False,

@@ -80,7 +80,8 @@ def _promote(options: argparse.Namespace) -> int:
 
 def _decide(challenger: LoadedModel, options: argparse.Namespace, output: Path) -> int:
     from training import dataset, promotion
-    from training.robustness import distorted_digits, judging_outliers
+    from training.refusals import judging_outliers
+    from training.robustness import distorted_digits
 
     if options.force is not None and not options.force.strip():
         raise OperationError("--force needs a reason")

@@ -19,10 +19,11 @@ from training.artifacts import DISTORTED_FOLDER, read_folder
 from training.dataset import Dataset
 from training.extra import add_stored_extra
 from training.fit import Progress, StopRequest
-from training.outliers import Outliers
+from training.forms import Forms
 from training.provenance import made_from
 from training.recipes import Recipe, find_recipe
-from training.robustness import DistortedDigits, distorted_digits, judging_outliers
+from training.refusals import judging_outliers
+from training.robustness import DistortedDigits, distorted_digits
 
 SEED = 1
 
@@ -100,7 +101,11 @@ def retrain(
 
 
 def _decide(
-    bucket: Bucket, challenger: LoadedModel, data: Dataset, distorted: DistortedDigits, outliers: Outliers
+    bucket: Bucket,
+    challenger: LoadedModel,
+    data: Dataset,
+    distorted: DistortedDigits,
+    outliers: Mapping[str, Forms],
 ) -> Decision:
     try:
         return promotion.promote(bucket, challenger, data, distorted, outliers)[0]

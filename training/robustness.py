@@ -12,9 +12,9 @@ import zlib
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import PIL
@@ -25,12 +25,12 @@ from digits.model.identity import sha256
 from digits.model.judgement import ACCEPTED, ANSWERED, NOT_A_DIGIT
 from digits.model.manifest import OutlierRow, Robustness, RobustnessRow
 from training import distortions, drawing, forms, hands, kept, paper, pen, remnants, scenes
-from training.answers import Answers, answers_by_family, answers_by_row
+from training.answers import Answers, answers_by_row
 from training.dataset import Part
 from training.distortions import ROWS
 from training.evaluate import calibration_error, negative_log_likelihood
 from training.forms import Forms, bring
-from training.outliers import FAMILIES, Outliers, outlier_digits
+from training.outliers import FAMILIES
 from training.provenance import canonical_form_sha256
 
 DIGITS_PER_ROW = 500  # in each row of the table, for training and promotion
@@ -38,8 +38,6 @@ CLEAN = "clean"
 REFUSED_CLEAN = 0.001
 REFUSED = 0.01
 WRONG_ACCEPTED = 0.01  # of the rows that have a least accuracy
-OUTLIERS_PER_FAMILY = 200
-OUTLIER_SEED = 1
 
 
 @dataclass(frozen=True)
@@ -52,6 +50,15 @@ class DistortedRow:
 
     forms: Forms
     labels: NDArray[np.uint8]
+
+    def arrays(self, name: str) -> dict[str, NDArray[Any]]:
+        """Return the arrays under names that begin with this one, to be kept."""
+        return {f"{name}/labels": self.labels, **self.forms.arrays(name)}
+
+    @classmethod
+    def of_arrays(cls, arrays: Mapping[str, NDArray[Any]], name: str) -> Self:
+        """Return the row whose arrays were kept under this name; a `KeyError` says that they were not."""
+        return cls(Forms.of_arrays(arrays, name), arrays[f"{name}/labels"])
 
 
 @dataclass(frozen=True)
@@ -88,10 +95,10 @@ def distorted_digits(
     names = [name for name, row in ROWS.items() if row.digit is None or row.digit in part.labels]
     if stored is not None:
         with suppress(KeyError):
-            return DistortedDigits({name: _stored_row(stored, name) for name in names})
+            return DistortedDigits({name: DistortedRow.of_arrays(stored, name) for name in names})
     say(f"robustness: distorting {min(count, len(part)):,} digits in {len(names)} ways, once for this data set")
     rows = {name: distort(digits_for(part, name, count), name) for name in names}
-    arrays = {f"{name}/{field}": array for name, row in rows.items() for field, array in _arrays(row).items()}
+    arrays = {key: array for name, row in rows.items() for key, array in row.arrays(name).items()}
     kept.write(path, arrays, lambda reason: say(f"robustness: not kept for the next time: {reason}"))
     return DistortedDigits(rows)
 
@@ -108,20 +115,6 @@ def digits_for(part: Part, name: str, count: int) -> Part:
 def distort(part: Part, name: str) -> DistortedRow:
     """Return the digits of a part, distorted for one row of the table."""
     return DistortedRow(bring(lambda index: picture(part.images[index], name, index), len(part)), part.labels)
-
-
-def _arrays(row: DistortedRow) -> dict[str, NDArray[Any]]:
-    return {"labels": row.labels, **vars(row.forms)}
-
-
-def _stored_row(arrays: Mapping[str, NDArray[Any]], name: str) -> DistortedRow:
-    forms = Forms(*(arrays[f"{name}/{field.name}"] for field in fields(Forms)))
-    return DistortedRow(forms, arrays[f"{name}/labels"])
-
-
-def judging_outliers(part: Part, kept_in: Path, say: Callable[[str], None] = lambda _: None) -> Outliers:
-    """Return as many outliers of each family as judge a model, some made out of the digits of a part."""
-    return outlier_digits(part, OUTLIERS_PER_FAMILY * len(FAMILIES), OUTLIER_SEED, kept_in, say, judging=True)
 
 
 def picture(image: NDArray[np.uint8], name: str, index: int) -> NDArray[np.uint8]:
@@ -175,16 +168,8 @@ def row_of(name: str, answers: Answers, accept: float | None, reject: float | No
     )
 
 
-def measure_outliers(
-    classifier: Classifier, outliers: Outliers, accept: float | None, reject: float | None
-) -> list[OutlierRow]:
-    """Return what becomes of what is no digit, a row for each family; thresholds as in `measure_rows`."""
-    by_family = answers_by_family(classifier, outliers)
-    return [outlier_row(name, answers, accept, reject) for name, answers in by_family.items()]
-
-
 def outlier_row(name: str, answers: Answers, accept: float | None, reject: float | None) -> OutlierRow:
-    """Return what becomes of one family; one that `FAMILIES` does not know has taken no part in training."""
+    """Return what becomes of pictures that must be refused; kinds that `FAMILIES` does not know are not trained on."""
     judged = answers.judged(accept, reject)
     accepted, answered = judged == ACCEPTED, judged == ANSWERED
     return OutlierRow(

@@ -16,7 +16,7 @@ from digits.registry.bucket import Bucket
 from digits.registry.layout import POINTER_KEY, manifest_key
 from digits.registry.versions import Registry
 from tests.commands import assert_fails
-from training import dataset, promotion, robustness
+from training import dataset, promotion, refusals, robustness
 from training.__main__ import main
 from training.dataset import load_subset
 from training.distortions import ROWS
@@ -163,7 +163,7 @@ def test_promoting_needs_the_holdout_that_the_model_was_chosen_on(
     subset = load_subset()
     monkeypatch.setattr(dataset, "find", lambda *_: replace(subset, holdout=subset.test))
     monkeypatch.setattr(robustness, "distorted_digits", lambda *_: None)
-    monkeypatch.setattr(robustness, "judging_outliers", lambda *_: None)
+    monkeypatch.setattr(refusals, "judging_outliers", lambda *_: None)
     status = main(["promote", second_version[0].version])
     assert_fails(capsys, status, "has another: name the data set that it was trained on")
 

@@ -19,8 +19,8 @@ from training.comparison import MARGINS, non_inferiority_bound
 from training.dataset import Part
 from training.distortions import ROWS
 from training.forms import Forms
-from training.outliers import Outliers
 from training.promotion import decide, describe
+from training.refusals import BLANK_SHEETS
 from training.robustness import DistortedDigits, DistortedRow
 
 type Wrong = Callable[[int, int], bool]
@@ -46,24 +46,24 @@ def distorted() -> DistortedDigits:
     for number, name in enumerate(ROWS):
         images = sample.images.copy()
         images[:, 0, 3] = number + 1
-        nothing = np.zeros(ROW_COUNT, np.intp)
-        forms = Forms(images, np.full(ROW_COUNT, ""), nothing > 0, np.empty((0, 28, 28), np.uint8), nothing)
-        rows[name] = DistortedRow(forms, sample.labels)
+        rows[name] = DistortedRow(Forms.plain(images), sample.labels)
     return DistortedDigits(rows)
 
 
 DISTORTED = distorted()
 
 
-def outliers() -> Outliers:
-    """A hundred pictures of each of two families: the row of their pixels is 254, the index within the family."""
-    images = np.zeros((200, 28, 28), np.uint8)
-    images[:, 0, 1], images[:, 0, 3] = np.tile(np.arange(100), 2), 254
-    return Outliers(images, np.repeat(["letter", "star"], 100))
-
-
-OUTLIERS = outliers()
 FAMILIES = ("letter", "star")
+
+
+def outliers(*families: str) -> dict[str, Forms]:
+    """A hundred pictures of each of some families: the row of their pixels is 254, the index within the family."""
+    images = np.zeros((100, 28, 28), np.uint8)
+    images[:, 0, 1], images[:, 0, 3] = np.arange(100), 254
+    return dict.fromkeys(families, Forms.plain(images))
+
+
+OUTLIERS = outliers(*FAMILIES)
 
 
 def fake(
@@ -186,6 +186,13 @@ def test_what_is_no_digit_is_not_accepted_by_any_family() -> None:
     decision = decide(None, fake(sure_outliers=12), HOLDOUT, DISTORTED, OUTLIERS)
     families = {f"no digit: {name}, accepted" for name in FAMILIES}
     assert failed(decision) == {*families, "accepted accuracy, mixture"}
+
+
+def test_of_blank_sheets_hardly_any_may_be_accepted() -> None:
+    both = outliers("letter", BLANK_SHEETS)
+    assert not failed(decide(None, fake(sure_outliers=2), HOLDOUT, DISTORTED, both))
+    assert "no digit: blank sheets, accepted" in failed(decide(None, fake(sure_outliers=3), HOLDOUT, DISTORTED, both))
+    assert "no digit: letter, accepted" not in failed(decide(None, fake(sure_outliers=3), HOLDOUT, DISTORTED, both))
 
 
 def test_what_is_no_digit_is_not_accepted_more_often_than_by_the_live_model() -> None:

@@ -12,6 +12,7 @@ def test_the_code_that_decides_is_all_of_the_training_but_what_starts_it_and_wha
     assert modules >= provenance._AROUND
     assert modules - provenance._AROUND >= {"augment", "dataset", "evaluate", "export", "fit", "job", "recipes"}
     assert modules - provenance._AROUND >= {"additions", "doodles", "glyphs", "hands", "outliers", "pen", "remnants"}
+    assert modules - provenance._AROUND >= {"answers", "blanks", "forms", "mixture", "paper", "refusals", "scenes"}
 
 
 def test_a_changed_source_changes_the_digest(tmp_path: Path) -> None:

@@ -13,16 +13,15 @@ from numpy.typing import NDArray
 from digits.model.classifier import Classifier
 from digits.model.manifest import Manifest, Robustness, RobustnessRow
 from training import robustness
-from training.answers import answers_to
+from training.answers import Answers, answers_by_family, answers_to
 from training.dataset import load_subset
 from training.distortions import ROWS
 from training.forms import Forms
-from training.outliers import FAMILIES, Outliers
+from training.outliers import FAMILIES
 from training.robustness import (
     DistortedDigits,
     DistortedRow,
     distorted_digits,
-    measure_outliers,
     measure_rows,
     met,
     outlier_row,
@@ -112,22 +111,24 @@ def test_rows_may_have_different_digits() -> None:
     assert (table.count, table.accepted_share, table.accepted_accuracy) == (4, 5 / 6, 4 / 5)
 
 
-def outliers(**confidence: list[int]) -> Outliers:
-    images = np.zeros((sum(map(len, confidence.values())), 28, 28), np.uint8)
-    images[:, 0, 1] = np.concatenate(list(confidence.values()))
-    return Outliers(images, np.array([name for name, values in confidence.items() for _ in values]))
+def outliers(**confidence: list[int]) -> dict[str, Answers]:
+    images = {name: np.zeros((len(values), 28, 28), np.uint8) for name, values in confidence.items()}
+    for name, values in confidence.items():
+        images[name][:, 0, 1] = values
+    return answers_by_family(Says(), {name: Forms.plain(each) for name, each in images.items()})  # type: ignore[arg-type]
 
 
 def test_outliers_are_refused_answered_or_accepted_by_family(monkeypatch: pytest.MonkeyPatch) -> None:
     families = {"pair": FAMILIES["pair"], "judge": replace(FAMILIES["pair"], judge=True)}
     monkeypatch.setattr(robustness, "FAMILIES", families)
-    drawn = outliers(pair=[20, 60, 30, 90], judge=[95, 20])
-    pair, judge = measure_outliers(Says(), drawn, 0.8, 0.5)  # type: ignore[arg-type]
+    answers = outliers(pair=[20, 60, 30, 90], judge=[95, 20])
+    pair, judge = (outlier_row(name, each, 0.8, 0.5) for name, each in answers.items())
     assert (pair.name, pair.trained, pair.count) == ("pair", True, 4)
     assert (pair.refused, pair.answered, pair.accepted) == ({"not_a_digit": 0.5}, 0.25, 0.25)
     assert (judge.name, judge.trained, judge.refused, judge.accepted) == ("judge", False, {"not_a_digit": 0.5}, 0.5)
-    for each in measure_outliers(Says(), drawn, None, None):  # type: ignore[arg-type]
-        assert (each.refused, each.answered, each.accepted) == ({}, 1, 0)
+    for name, each in answers.items():
+        lenient = outlier_row(name, each, None, None)
+        assert (lenient.refused, lenient.answered, lenient.accepted) == ({}, 1, 0)
 
 
 def test_pictures_of_no_digit_are_refused_by_the_canonical_form_as_well() -> None:
