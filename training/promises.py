@@ -65,7 +65,7 @@ def _weights(manifest: Manifest) -> str:
 
 
 def outlier_tables(manifest: Manifest) -> str:
-    """Return the passage on what is no digit, by family."""
+    """Return the passage on what must be refused, by family."""
     if not (manifest.holdout_outliers and manifest.test_outliers):
         return "<p>It was not measured.</p>"
     on_test = {row.name: row for row in manifest.test_outliers}
@@ -82,7 +82,8 @@ def outlier_tables(manifest: Manifest) -> str:
     shares = ("refused", "answered, not accepted", "accepted")
     head = ("family", "", "count", *(f"{share}, holdout" for share in shares), *(f"{share}, test" for share in shares))
     return f"""<p>Drawn, and made out of holdout and test digits. The network has never seen pictures of the families
-that judge: they tell what to expect of what nobody thought of.</p>
+that judge: they tell what to expect of what nobody thought of. Blank sheets and several digits are whole pictures, and
+judge the canonical form as well.</p>
 <div class="wide">{table(head, rows)}</div>"""
 
 
