@@ -5,22 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from digits.model.manifest import Manifest, Metrics, Robustness
+from digits.model.manifest import Manifest
 from digits.model.proof import GOLDEN_TOLERANCE
-from training import figures
+from training import figures, tables
 from training.dataset import Part
-from training.distortions import ROWS
 from training.evaluate import reliability
-from training.markup import embedded, table
+from training.markup import embedded
 from training.promises import confidence, outlier_tables
-from training.robustness import REFUSED, REFUSED_CLEAN, WRONG_ACCEPTED, clean_row, met, points
+from training.robustness import REFUSED, REFUSED_CLEAN, WRONG_ACCEPTED
 
 if TYPE_CHECKING:
     from training.export import Candidate
@@ -148,7 +146,7 @@ def _page(manifest: Manifest, candidates: Sequence[Candidate], images: dict[str,
 <p><span class="figure">{manifest.test.accuracy:.2%}</span> of {manifest.test.count:,} test digits are read correctly
 (95 % Wilson interval {low:.2%} to {high:.2%}). The test digits were read once, for this report; every choice was
 made on the holdout.</p>
-{_facts(manifest)}
+{tables.facts(manifest)}
 <h2>What it is for, and what it is not for</h2>
 <p>It reads one handwritten digit, 0 to 9, from a picture in canonical form: 28x28 pixels, ink bright on dark, the
 digit 20 pixels at its longest, its centre of mass in the middle. The service brings pictures into that form.
@@ -159,7 +157,7 @@ at. It learned from digits written in the United States around 1990. Other handw
 <h2>Training</h2>
 {figure["training_curves"]}
 <h2>Test digits</h2>
-{_parts_table(manifest)}
+{tables.parts(manifest)}
 {figure["confusion_matrix"]}
 {figure["class_accuracy"]}
 <h2>Confidence</h2>
@@ -169,11 +167,11 @@ at. It learned from digits written in the United States around 1990. Other handw
 <p>Digits as they come off paper and canvas, through the same canonical form as every request. A row misses its
 aim if it loses more points than that on the holdout, or if more than {REFUSED:.0%} of its pictures are refused before
 the network is asked ({REFUSED_CLEAN:.1%} of the clean ones). Where the aim is an accuracy, at most
-{WRONG_ACCEPTED:.0%} may be read wrongly and accepted. The table has up to {_rows_count(manifest):,} digits in
+{WRONG_ACCEPTED:.0%} may be read wrongly and accepted. The table has up to {tables.rows_count(manifest):,} digits in
 each row; what is refused counts as wrong.</p>
-{_robustness_table(manifest)}
+{tables.robustness(manifest)}
 {figure["robustness"]}
-<h2>What is no digit</h2>
+<h2>What must be refused</h2>
 {outlier_tables(manifest)}
 <h2>What it gets wrong</h2>
 {figure["worst_mistakes"]}
@@ -181,95 +179,7 @@ each row; what is refused counts as wrong.</p>
 <p>float32 is served: it answers as the trained network does, on every processor. An alternative would have to keep
 that parity on the holdout (the same digits, probabilities within {GOLDEN_TOLERANCE:g}) and be faster as well. Times are
 medians on the machine that trained.</p>
-{_candidates_table(candidates)}
+{tables.candidates(candidates)}
 </body>
 </html>
 """
-
-
-def _facts(manifest: Manifest) -> str:
-    data, recipe, training = manifest.dataset, manifest.recipe, manifest.training
-    facts = {
-        "recipe": f"{recipe.name}, {recipe.parameter_count:,} parameters, seed {recipe.seed}",
-        "data": f"{data.name} from {data.source}: {data.training_count:,} training digits, "
-        f"{data.holdout_count:,} holdout, {data.test_count:,} test",
-        "time": f"{manifest.wall_seconds:g} s from arrays in memory to the exported model",
-        "code": manifest.code_revision or "not known",
-        "libraries": ", ".join(f"{name} {version}" for name, version in manifest.libraries.items()),
-        "made": f"{manifest.created_at:%d %B %Y, %H:%M} UTC",
-    }
-    if data.extra:
-        facts["extra data"] = (
-            f"{data.extra.count:,} digits of {data.extra.source}, among the training digits "
-            f"({data.extra.duplicates:,} known already, {data.extra.refused:,} refused)"
-        )
-    if training and training.stopped_by:
-        facts["stopped early"] = f"by {training.stopped_by}; the weights are those of epoch {training.chosen_epoch}"
-    return f'<div class="facts">{table(None, ((name, escape(fact)) for name, fact in facts.items()))}</div>'
-
-
-def _parts_table(manifest: Manifest) -> str:
-    def row(name: str, metrics: Metrics) -> tuple[str, ...]:
-        low, high = metrics.accuracy_interval
-        return (
-            name,
-            f"{metrics.count:,}",
-            f"{metrics.accuracy:.2%}",
-            f"{low:.2%} to {high:.2%}",
-            f"{metrics.negative_log_likelihood:.4f}",
-            f"{metrics.expected_calibration_error:.2%}",
-        )
-
-    head = ("digits", "count", "accuracy", "95 % interval", "negative log-likelihood", "calibration error")
-    return table(head, [row("holdout", manifest.holdout), row("test", manifest.test)])
-
-
-def _rows_count(manifest: Manifest) -> int:
-    return manifest.holdout_robustness.count if manifest.holdout_robustness else 0
-
-
-def _robustness_table(manifest: Manifest) -> str:
-    both: list[Robustness] = [each for each in (manifest.holdout_robustness, manifest.test_robustness) if each]
-    clean = [clean_row(each) for each in both]
-    rows = []
-    for on_holdout, on_test in zip(*(each.rows for each in both), strict=True):
-        verdict = "met" if met(on_holdout, clean[0]) else '<span class="missed">missed</span>'
-        cells = [escape(on_holdout.name)]
-        for row, reference in zip((on_holdout, on_test), clean, strict=True):
-            cells += [f"{row.accuracy:.2%}", f"{points(row, reference):+.2f}", f"{sum(row.refused.values()):.2%}"]
-            cells += ["–" if share is None else f"{share:.2%}" for share in (row.accepted, row.wrong_accepted)]
-        error = on_test.expected_calibration_error
-        cells += [ROWS[on_holdout.name].aim, verdict, "–" if error is None else f"{error:.2%}"]
-        rows.append(tuple(cells))
-    shares = ("points", "refused", "accepted", "accepted and wrong")
-    head = ("row", "holdout", *shares, "test", *shares, "aim", "", "calibration error, test")
-    return f'<div class="wide">{table(head, rows)}</div>'
-
-
-def _candidates_table(candidates: Sequence[Candidate]) -> str:
-    head = (
-        "",
-        "bytes",
-        "accuracy",
-        "calibration error",
-        "difference from Keras",
-        "digits read differently",
-        "parity",
-        "one image",
-        "in batches",
-    )
-    rows = [
-        (
-            each.name,
-            f"{each.size_bytes:,}",
-            f"{each.accuracy:.2%}",
-            f"{each.expected_calibration_error:.2%}",
-            f"{each.largest_difference:.1g}",
-            f"{each.different_digits}",
-            "kept" if each.keeps_parity else "lost",
-            f"{1e6 * each.single_seconds:.0f} µs",
-            f"{1e6 * each.batch_seconds:.1f} µs",
-        )
-        for each in candidates
-    ]
-    return f'<div class="wide">{table(head, rows)}</div>'
