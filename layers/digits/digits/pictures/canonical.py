@@ -11,19 +11,20 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
 from digits.errors import UnreadableDigitError
-from digits.pictures.components import Group, find_components, grouped
-from digits.pictures.ink import find_ink
-from digits.pictures.strokes import redraw, stroke_mask
+from digits.pictures.components import Group
+from digits.pictures.ink import InkMap, find_ink
+from digits.pictures.sheet import Sheet, counted
+from digits.pictures.strokes import redraw
 
 type Pixels = NDArray[np.uint8]
 type Floats = NDArray[np.float32]
 type Box = tuple[int, int, int, int]
 
 # To be raised by any change to the pixels; then regenerate the tests' references: tests/canonical_references.py.
-VERSION = 1
+VERSION = 2
 SIDE = 28
 INK_SIDE = 20
 # MNIST's average centre of mass, half a pixel right of and below the middle.
@@ -32,19 +33,18 @@ TOUCHES_EDGE = "touches_edge"
 
 # The longest side, in pixels, at which a picture is searched for its digit.
 SEARCH_SIDE = 400
-# The longest side at which connected components are found.
-COMPONENT_SIDE = 128
-# A smaller share of the largest component's area is a speck.
-SPECK_SHARE = 0.03
+# Smaller pictures are enlarged to at least this longest side.
+SMALL_SIDE = 80
 # A digit's outline, as MNIST crops it, encloses all ink of at least this strength.
 OUTLINE_INK = 0.25
 # Paper around ink that was cut out already, in pixels.
 CUT_MARGIN = 4
-# A further digit has at least these shares of the main one's height and area. Parts with a larger gap than the last,
-# a share of the largest one's longer side, are separate.
+# A further digit has at least these shares of the main one's height and area; a column that may be a digit of its own,
+# of the largest column's. Columns overlap by no more than this share of the narrower one.
 COMPARABLE = 0.6
 COMPARABLE_AREA = 0.25
-APART = 0.25
+COMPARABLE_PART = 0.15
+OVERLAP = 0.25
 
 
 @dataclass(frozen=True)
@@ -92,11 +92,39 @@ def canonicalize(grey: Pixels) -> CanonicalImage:
         return CanonicalImage(255 - grey, ("inverted",))
     searched = _searched(grey)
     found = find_ink(searched)
-    digit = _only_digit(found.ink, max(grey.shape) / max(searched.shape))
-    drawn, strokes = redraw(digit.ink)
-    scaled = _scaled(_cropped(drawn))
-    steps = (*found.steps, *digit.steps, *strokes, f"scaled to {scaled.shape[1]}x{scaled.shape[0]}", "centred")
-    return CanonicalImage(_centred(scaled), steps, (TOUCHES_EDGE,) if digit.touches_edge else ())
+    sheet = _sheet(found)
+    main = sheet.groups[0]
+    scale = sheet.factor * max(grey.shape) / max(searched.shape)
+    digits = [group for group in sheet.groups if _is_comparable(group, main, COMPARABLE_AREA)]
+    if len(digits) > 1:
+        boxes = tuple(sorted(_box(group, scale, grey.shape) for group in digits))
+        raise UnreadableDigitError(f"the picture shows {len(boxes)} digits, where one is read", "several_digits", boxes)
+    pixels, strokes = _drawn(sheet.cut_out(main))
+    steps = [*found.steps, *sheet.steps]
+    if specks := len(sheet.components) - len(main.components):
+        steps.append(f"left out {counted(specks, 'speck')}")
+    _, _, width, height = _box(main, scale, grey.shape)
+    steps += [f"cropped to {width}x{height}", *strokes, "scaled and centred"]
+    touched = sum(side == end for side, end in zip(main.box, (0, 0, *sheet.labels.shape[::-1]), strict=True))
+    warnings = (TOUCHES_EDGE,) if 0 < touched < 4 else ()
+    return CanonicalImage(pixels, tuple(steps), warnings, _parts(sheet, main, scale, grey.shape))
+
+
+def _drawn(ink: Floats) -> tuple[Pixels, tuple[str, ...]]:
+    """Return ink that was cut out in canonical form, and what was done to its strokes."""
+    drawn, steps = redraw(ink)
+    return _centred(_scaled(_cropped(drawn))), steps
+
+
+def _parts(sheet: Sheet, main: Group, scale: float, shape: tuple[int, ...]) -> tuple[PartImage, ...]:
+    """Return the columns that the ink falls apart into, if several may be digits of their own."""
+    columns = main.columns(OVERLAP)
+    largest = max(columns, key=lambda column: column.area)
+    columns = [column for column in columns if _is_comparable(column, largest, COMPARABLE_PART)]
+    if len(columns) < 2:
+        return ()
+    columns.sort(key=lambda column: column.box)
+    return tuple(PartImage(_drawn(sheet.cut_out(column))[0], _box(column, scale, shape)) for column in columns)
 
 
 def from_ink(ink: Floats) -> Pixels:
@@ -111,8 +139,7 @@ def from_ink(ink: Floats) -> Pixels:
     Raises:
         UnreadableDigitError: there are only dots, or lines too fine.
     """
-    drawn, _ = redraw(np.pad(_cropped(ink), CUT_MARGIN))
-    return _centred(_scaled(_cropped(drawn)))
+    return _drawn(np.pad(_cropped(ink), CUT_MARGIN))[0]
 
 
 def is_canonical(ink: Pixels) -> bool:
@@ -130,62 +157,37 @@ def is_canonical(ink: Pixels) -> bool:
 
 
 def _searched(grey: Pixels) -> Floats:
-    image = Image.fromarray(grey)
-    factor = -(-max(grey.shape) // SEARCH_SIDE)
-    return np.asarray(image.reduce(factor) if factor > 1 else image).astype(np.float32)
+    """Return the picture at a size at which digits and lines are several pixels wide, but quickly found."""
+    image, longest = Image.fromarray(grey), max(grey.shape)
+    if longest > SEARCH_SIDE:
+        image = image.reduce(-(-longest // SEARCH_SIDE))
+    elif longest < SMALL_SIDE:
+        factor = -(-SMALL_SIDE // longest)
+        image = image.resize((factor * image.width, factor * image.height), Image.Resampling.BICUBIC)
+    return np.asarray(image).astype(np.float32)
 
 
-@dataclass(frozen=True)
-class _Digit:
-    """The ink of the only digit, float32, cropped to it with a margin."""
-
-    ink: Floats
-    steps: tuple[str, ...]
-    touches_edge: bool
-
-
-def _only_digit(ink: Floats, scale: float) -> _Digit:
-    """Remove specks, and crop to the rest if it is one digit."""
-    factor = -(-max(ink.shape) // COMPONENT_SIDE)
-    small = np.asarray(Image.fromarray(ink).reduce(factor)) if factor > 1 else ink
-    labels, components = find_components(stroke_mask(small))
-    groups = grouped(components, APART, SPECK_SHARE)
-    main = groups[0]
-    digits = [group for group in groups if _is_digit(group, main)]
-    if len(digits) > 1:
-        boxes = tuple(
-            sorted(_box(group, factor * scale, ink.shape[1] * scale, ink.shape[0] * scale) for group in digits)
-        )
-        raise UnreadableDigitError(f"the picture shows {len(boxes)} digits, where one is read", "several_digits", boxes)
-    left, top, right, bottom = main.box
-    edge = left == 0 or top == 0 or bottom == small.shape[0] or right == small.shape[1]
-    steps = [f"cropped to {round((right - left) * factor * scale)}x{round((bottom - top) * factor * scale)}"]
-    specks = len(components) - len(main.components)
-    if specks:
-        ink = np.where(_near(labels, main, ink.shape), ink, np.float32(0))
-        steps.insert(0, f"left out {specks} speck{'s' * (specks > 1)}")
-    margin = max(2, (bottom - top) // 10)
-    rows, columns = (
-        slice(max(0, low - margin) * factor, (high + margin) * factor) for low, high in ((top, bottom), (left, right))
-    )
-    return _Digit(ink[rows, columns], tuple(steps), edge)
+def _sheet(ink: InkMap) -> Sheet:
+    """Return the ink without what is no part of a digit."""
+    sheet = Sheet(ink.ink)
+    while sheet.leave_out_lines():  # what is left may show further ones
+        pass
+    if ink.uneven:
+        sheet.leave_out_shadows()
+    sheet.leave_out_border()
+    while sheet.leave_out_lines(sheet.groups[0].box):  # an underline, a comb, a frame that stands free
+        sheet.leave_out_border()
+    return sheet
 
 
-def _near(labels: NDArray[np.intp], kept: Group, shape: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return a mask of the given shape: the kept components and the pixels next to them."""
-    mask = Image.fromarray(np.isin(labels, [part.label for part in kept.components]))
-    grown = mask.convert("L").filter(ImageFilter.MaxFilter(5))
-    return np.asarray(grown.resize((shape[1], shape[0]), Image.Resampling.NEAREST)) > 0
+def _is_comparable(group: Group, main: Group, area: float) -> bool:
+    return group.height >= COMPARABLE * main.height and group.area >= area * main.area
 
 
-def _is_digit(group: Group, main: Group) -> bool:
-    return group.height >= COMPARABLE * main.height and group.area >= COMPARABLE_AREA * main.area
-
-
-def _box(group: Group, scale: float, width: float, height: float) -> Box:
-    """Return left, top, width and height in pixels of a picture of that size."""
+def _box(group: Group, scale: float, shape: tuple[int, ...]) -> Box:
+    """Return left, top, width and height in pixels of a picture of that height and width."""
     left, top, right, bottom = (side * scale for side in group.box)
-    return round(left), round(top), round(min(right, width) - left), round(min(bottom, height) - top)
+    return round(left), round(top), round(min(right, shape[1]) - left), round(min(bottom, shape[0]) - top)
 
 
 def _cropped(ink: Floats) -> Floats:

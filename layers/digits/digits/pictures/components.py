@@ -28,6 +28,21 @@ class Component:
     right: int
     bottom: int
 
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.right - self.left
+
+    @property
+    def height(self) -> int:
+        """Number of rows."""
+        return self.bottom - self.top
+
+    @property
+    def longest(self) -> int:
+        """Number of rows or columns, whichever are more."""
+        return max(self.width, self.height)
+
 
 @dataclass(frozen=True)
 class Group:
@@ -56,6 +71,14 @@ class Group:
         _, top, _, bottom = self.box
         return bottom - top
 
+    def columns(self, overlap: float) -> list[Group]:
+        """Return its parts that stand beside each other: they share fewer columns than a share of the narrower one."""
+        columns: list[tuple[Component, ...]] = []
+        for part in self.components:
+            over = [column for column in columns if any(_overlap(part, other) >= overlap for other in column)]
+            columns = [column for column in columns if column not in over] + [(part, *chain(*over))]
+        return [Group(column) for column in columns]
+
 
 def find_components(mask: Mask) -> tuple[NDArray[np.intp], list[Component]]:
     """Label the components of a mask by union-find over the runs of its rows (Rosenfeld and Pfaltz, 1966).
@@ -67,7 +90,7 @@ def find_components(mask: Mask) -> tuple[NDArray[np.intp], list[Component]]:
         intp (height, width), 0 where the mask is not set and the component's label elsewhere; the
         components, largest area first.
     """
-    rows, starts, ends = _runs(mask)
+    rows, starts, ends = find_runs(mask)
     if not len(rows):
         return np.zeros(mask.shape, np.intp), []
     _, labels = np.unique(_roots(rows, starts, ends), return_inverse=True)
@@ -111,7 +134,13 @@ def _gap(one: Component, other: Component) -> int:
     return max(across, down)
 
 
-def _runs(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
+def _overlap(one: Component, other: Component) -> float:
+    """Return how many columns two components share, as a share of the narrower one's."""
+    shared = min(one.right, other.right) - max(one.left, other.left)
+    return shared / min(one.width, other.width)
+
+
+def find_runs(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Return the row, first column and column after the last of every run, in reading order."""
     changes = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     rows, starts = np.nonzero(changes == 1)

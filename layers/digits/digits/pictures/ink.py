@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +14,16 @@ from digits.errors import UnreadableDigitError
 
 type Floats = NDArray[np.float32]
 
+# Tones are taken from every other row and column of a picture with more pixels than this.
+MANY = 20_000
 # A picture with a smaller range of greys than this, of 255, is blank.
 MIN_RANGE = 4
 # Contrast below this, of 255, or below this many times the paper's grain, is too faint to be ink.
 MIN_CONTRAST = 10
 MIN_CONTRAST_IN_GRAINS = 4.0
 MIN_GRAINY_SIDE = 48
+# What is left beside printed lines has at least this share of their contrast.
+FAINTEST = 0.15
 # Smudges and shadows on paper have at most this contrast; more is ink.
 SMUDGE = 60
 # Paper that varies by less than this share of the contrast is evenly lit.
@@ -34,6 +39,22 @@ PLAIN_BORDER = 0.9
 # Light is estimated at this longest side, in pixels, in windows that are wider than a stroke.
 LIGHT_SIDE = 64
 LIGHT_WINDOW = 11
+FINE_LIGHT_SIDE = 128
+LIGHT_WINDOWS = (9, 15, 23)
+WHOLE = 0.99
+GRAINY = 5
+NARROW_WINDOW = 7
+LOG_FLOOR = 16
+LOG_UNIT = 80
+# What is most of the border, but no more than this share of a rectangle inside by that share of the sides, nor of the
+# whole picture, is a frame.
+FRAMING = 0.25
+FRAME = 0.1
+FRAMED = 0.35
+# At LIGHT_SIDE, no stroke is broader than this. What is, and covers this share of the picture, is a shadow, or what the
+# sheet lies on.
+SOLID_WINDOW = 21
+SOLID = 0.04
 
 
 @dataclass(frozen=True)
@@ -43,10 +64,12 @@ class InkMap:
     Attributes:
         ink: float32 (height, width), from 0 for paper to 1 for the digit's usual ink, or a little more.
         steps: what was done to the picture.
+        uneven: whether its light was evened.
     """
 
     ink: Floats
     steps: tuple[str, ...]
+    uneven: bool
 
 
 @dataclass(frozen=True)
@@ -84,7 +107,7 @@ def find_ink(grey: Floats) -> InkMap:
     """
     if np.ptp(grey) < MIN_RANGE:
         raise UnreadableDigitError("the picture is blank: it shows one even tone", "blank")
-    levels = split_tones(grey)
+    levels = split_tones(sampled(grey))
     dark, even = _polarity(grey, levels)
     steps = ["inverted"] if dark else []
     bright = 255 - grey if dark else grey
@@ -93,13 +116,14 @@ def find_ink(grey: Floats) -> InkMap:
     else:
         raised = _without_light(bright, dark)
         steps.append("evened the light")
-    return _strengthened(raised, tuple(steps))
+    return _strengthened(raised, tuple(steps), not even)
 
 
-def _strengthened(raised: Floats, steps: tuple[str, ...]) -> InkMap:
+def _strengthened(raised: Floats, steps: tuple[str, ...], uneven: bool) -> InkMap:
     """Stretch what rises above the paper so that ink is 1."""
-    levels = split_tones(np.maximum(raised, 0))
-    paper = raised[raised <= levels.threshold]
+    sample = sampled(raised)
+    levels = split_tones(np.maximum(sample, 0))
+    paper = sample[sample <= levels.threshold]
     level = float(np.median(paper))
     contrast = levels.high - level
     grain = max(_grain(raised), 1.4826 * float(np.median(np.abs(paper - level))) if contrast < SMUDGE else 0)
@@ -107,7 +131,15 @@ def _strengthened(raised: Floats, steps: tuple[str, ...]) -> InkMap:
         raise UnreadableDigitError("the picture has too little contrast to tell a digit from the paper", "no_contrast")
     if contrast < 200:
         steps = (*steps, f"contrast raised from {contrast:.0f} of 255")
-    return InkMap((raised - level) / np.float32(contrast), steps)
+    return InkMap((raised - level) / np.float32(contrast), steps, uneven)
+
+
+def is_grain(ink: Floats) -> bool:
+    """Return whether ink, of which something was left out, shows nothing but the grain of the paper."""
+    sample = sampled(ink)
+    usual = split_tones(255 * np.clip(sample, 0, 1)).high / 255
+    grain = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
+    return usual < max(FAINTEST, MIN_CONTRAST_IN_GRAINS * grain)
 
 
 def _grain(values: Floats) -> float:
@@ -121,14 +153,39 @@ def _grain(values: Floats) -> float:
 def _polarity(grey: Floats, levels: Tones) -> tuple[bool, bool]:
     """Return whether the ink is darker than the paper, and whether the light is even."""
     bright = grey > levels.threshold
-    share = float(np.concatenate([bright[0], bright[-1], bright[1:-1, 0], bright[1:-1, -1]]).mean())
+    share, inside, all_over = _ring_share(bright, 0), _ring_share(bright, FRAME), float(bright.mean())
+    if share <= 0.5:
+        inside, all_over = 1 - inside, 1 - all_over
+    if inside <= FRAMING and all_over <= FRAMED:  # a frame along the border
+        share = 1 - share
     dark = share > 0.5
     spread = levels.high_spread if dark else levels.low_spread
-    plain = max(share, 1 - share) >= PLAIN_BORDER and spread <= EVEN_LIGHT * levels.contrast
-    two_tones = levels.separation >= TWO_TONES and levels.low <= DEEP_SHADOW * levels.high
-    if plain or (two_tones and max(share, 1 - share) >= TIGHT_BORDER):
+    clear = max(share, 1 - share)
+    if clear >= PLAIN_BORDER and spread <= EVEN_LIGHT * levels.contrast:
         return dark, True
-    return _is_dark_minority(grey), False
+    if levels.separation < TWO_TONES or levels.low > DEEP_SHADOW * levels.high:
+        return _is_dark_minority(grey), False
+    if clear < TIGHT_BORDER:
+        dark = _is_dark_minority(grey)
+    if _has_shadow(bright != dark):
+        return _has_dark_strokes(grey), False
+    return dark, True
+
+
+def _ring_share(bright: NDArray[np.bool_], depth: float) -> float:
+    """Return the share of bright pixels along the border, or along a rectangle inside of it by a share of its sides."""
+    down, across = (round(depth * side) for side in bright.shape)
+    part = bright[down : len(bright) - down, across : bright.shape[1] - across]
+    return float(np.concatenate([part[0], part[-1], part[1:-1, 0], part[1:-1, -1]]).mean())
+
+
+def _has_shadow(ink: NDArray[np.bool_]) -> bool:
+    """Return whether some of what looks like ink is broader than any stroke, and reaches some of the sides."""
+    small = np.asarray(Image.fromarray(ink).convert("L").resize(_size(ink, LIGHT_SIDE), Image.Resampling.NEAREST))
+    solid = _opened(small, SOLID_WINDOW) > 0
+    touched = (solid[0].any(), solid[-1].any(), solid[:, 0].any(), solid[:, -1].any())
+    # A digit that is cropped tightly and stretched reaches all sides.
+    return any(touched) and not all(touched) and bool(solid.mean() >= SOLID)
 
 
 def _is_dark_minority(grey: Floats) -> bool:
@@ -139,6 +196,13 @@ def _is_dark_minority(grey: Floats) -> bool:
     return float(((small - mean) ** 3).sum()) < 0
 
 
+def _has_dark_strokes(grey: Floats) -> bool:
+    """Return whether what is narrow is dark, whatever the light: by the top-hats of the logarithm of light."""
+    small = np.rint(LOG_UNIT * np.log1p(_resized(grey, LIGHT_SIDE) / LOG_FLOOR)).astype(np.uint8)
+    dark, bright = (_opened(each, NARROW_WINDOW) for each in (255 - small, small))
+    return float(((255.0 - small - dark) ** 3).sum()) > float(((small - 1.0 * bright) ** 3).sum())
+
+
 def _without_light(bright: Floats, dark_ink: bool) -> Floats:
     """Subtract what the paper would show without ink; on paper, light multiplies rather than adds.
 
@@ -146,15 +210,53 @@ def _without_light(bright: Floats, dark_ink: bool) -> Floats:
         bright: float32 (height, width), ink brighter than the paper.
         dark_ink: whether the picture as sent has dark ink on light paper.
     """
-    small = _resized(bright, LIGHT_SIDE)
-    window, reach = LIGHT_WINDOW, LIGHT_WINDOW // 2
-    lowest = _along_both(np.pad(small, reach, "edge"), np.min, window)
-    opened = _along_both(np.pad(lowest, reach, "edge"), np.max, window)
-    smooth = _along_both(np.pad(opened, 2, "edge"), np.mean, 5)
+    small = np.rint(_resized(bright, FINE_LIGHT_SIDE)).astype(np.uint8)
+    opened = _paper(small)
+    # Spread, not smoothed: no false ink along the sharp edge of a shadow.
+    spread = windowed(opened, 3, np.maximum).astype(np.float32)
     height, width = bright.shape
-    paper: Floats = np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BICUBIC))
+    paper: Floats = np.asarray(Image.fromarray(spread).resize((width, height), Image.Resampling.BILINEAR))
     light = np.maximum(255 - paper, 16) / 255 if dark_ink else 1
     return ((bright - paper) / light).astype(np.float32)
+
+
+def _paper(bright: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Return what is left in a window hardly wider than the strokes: a narrow soft shadow is paper, too."""
+    edges = local_range(bright, 3)
+    sharpest = max(1, int(np.percentile(edges, 98)))
+    sharp = edges >= sharpest
+    widest = _opened(bright, LIGHT_WINDOWS[-1])
+    if sharpest < GRAINY * np.median(edges):
+        return widest
+    heights = np.where(windowed(sharp.astype(np.uint8), 5, np.maximum) > 0, bright - widest, 0)
+    strokes = heights > np.percentile(heights[sharp], 95) / 2
+    for window in LIGHT_WINDOWS[:-1]:
+        opened = _opened(bright, window)
+        if ((bright - opened)[strokes] >= heights[strokes] / 2).mean() >= WHOLE:
+            return opened
+    return widest
+
+
+def local_range(values: NDArray[np.uint8], window: int) -> NDArray[np.uint8]:
+    """Return the difference between the greatest and the least value in the square window around each pixel."""
+    return windowed(values, window, np.maximum) - windowed(values, window, np.minimum)
+
+
+def _opened(values: NDArray[np.uint8], window: int) -> NDArray[np.uint8]:
+    """Return the values without what is brighter and narrower than a window (a morphological opening)."""
+    return windowed(windowed(values, window, np.minimum), window, np.maximum)
+
+
+def windowed(values: NDArray[np.uint8], window: int, extreme: np.ufunc) -> NDArray[np.uint8]:
+    """Return the extreme in the square window around each pixel; the border's pixels go on outside."""
+    result = np.pad(values, window // 2, "edge")
+    for axis in (0, 1):
+        result, covered = np.moveaxis(result, axis, 0), 1
+        while covered < window:
+            step = min(covered, window - covered)
+            result, covered = extreme(result[:-step], result[step:]), covered + step
+        result = np.moveaxis(result, 0, axis)
+    return result
 
 
 def _along_both(padded: Floats, summary: Callable[..., Floats], window: int) -> Floats:
@@ -165,10 +267,19 @@ def _along_both(padded: Floats, summary: Callable[..., Floats], window: int) -> 
 
 
 def _resized(grey: Floats, side: int) -> Floats:
-    height, width = grey.shape
+    return np.asarray(Image.fromarray(grey).resize(_size(grey, side), Image.Resampling.BOX))
+
+
+def _size(values: NDArray[Any], side: int) -> tuple[int, int]:
+    """Return width and height at which the longer side is no longer than `side`."""
+    height, width = values.shape
     factor = min(1.0, side / max(height, width))
-    size = max(1, round(width * factor)), max(1, round(height * factor))
-    return np.asarray(Image.fromarray(grey).resize(size, Image.Resampling.BOX))
+    return max(1, round(width * factor)), max(1, round(height * factor))
+
+
+def sampled(values: Floats) -> Floats:
+    """Return every other row and column of a large array, which has the same tones."""
+    return values[::2, ::2] if values.size > MANY else values
 
 
 def split_tones(values: Floats) -> Tones:
@@ -186,6 +297,6 @@ def split_tones(values: Floats) -> Tones:
         split = int(between.argmax())
         low_spread = np.sqrt(np.maximum(squares / count - low**2, 0))[split]
         high_spread = np.sqrt(np.maximum((squares[-1] - squares) / (count[-1] - count) - high**2, 0))[split]
-    separation = between[split] / (count[-1] * squares[-1] - total[-1] ** 2)
+    separation = between[split] / max(1e-9, count[-1] * squares[-1] - total[-1] ** 2)
     figures = (split + 0.999, low[split], high[split], low_spread, high_spread, separation)
     return Tones(*(float(figure) for figure in figures))

@@ -6,12 +6,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from digits.pictures.ink import split_tones
+from digits.pictures.ink import sampled, split_tones
 
 type Floats = NDArray[np.float32]
 
 # Ink, as a share of the digit's usual ink, that belongs to a stroke.
 STROKE_INK = 0.4
+FAINT_STROKE_INK = 0.3
 # Strokes are measured and redrawn at this longest side of the digit: four pixels for each of MNIST's.
 DRAWING_SIDE = 80
 # MNIST's stroke widths at that size: the 1st and the 97th percentile.
@@ -21,13 +22,20 @@ EDGE_INK = (0.4, 0.9)
 MARGIN = 8
 
 
-def stroke_mask(ink: Floats) -> NDArray[np.bool_]:
-    """Return the mask of the strokes; thin ones are faint in a reduced picture.
+def stroke_mask(ink: Floats, factor: int = 1, least: float = STROKE_INK) -> NDArray[np.bool_]:
+    """Return the mask of the strokes, reduced by a factor so that lines of a single pixel survive.
 
     Args:
         ink: float32 (height, width), 0 paper to 1 ink.
+        factor: each pixel of the mask stands for a block of that many by that many. It is set if half of a block's
+            side is ink: grain sets no block, a line through it does.
+        least: ink that counts, as a share of the usual ink.
     """
-    return ink > STROKE_INK * _usual(ink)
+    mask = ink > least * _usual(ink)
+    if factor == 1:
+        return mask
+    shares = Image.fromarray(mask.view(np.uint8) * np.uint8(255)).reduce(factor)
+    return np.asarray(shares) >= 255 * max(1, factor // 2) / factor**2 - 0.5
 
 
 def redraw(ink: Floats) -> tuple[Floats, tuple[str, ...]]:
@@ -57,7 +65,7 @@ def redraw(ink: Floats) -> tuple[Floats, tuple[str, ...]]:
 
 def _usual(ink: Floats) -> np.float32:
     """Return the usual amount of ink in a stroke."""
-    return np.float32(split_tones(255 * np.clip(ink, 0, 1)).high / 255)
+    return np.float32(split_tones(255 * np.clip(sampled(ink), 0, 1)).high / 255)
 
 
 def _sharp(ink: Floats) -> Floats:

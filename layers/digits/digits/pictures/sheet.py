@@ -1,0 +1,155 @@
+"""The ink of a picture, while what is no part of its digit is left out: lines, shadows, what lies at the border."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from digits.errors import UnreadableDigitError
+from digits.pictures.border import at_border, shadows
+from digits.pictures.components import Component, Group, find_components, grouped
+from digits.pictures.ink import is_grain, windowed
+from digits.pictures.rulings import Ruling, erased, find_rulings, find_surroundings
+from digits.pictures.strokes import FAINT_STROKE_INK, stroke_mask
+
+type Floats = NDArray[np.float32]
+type Mask = NDArray[np.bool_]
+type Box = tuple[int, int, int, int]
+
+# The longest side at which lines and connected components are found.
+COMPONENT_SIDE = 160
+# A smaller share of the largest component's area is a speck. Parts with a larger gap than this share of the largest
+# one's longer side are separate.
+SPECK_SHARE = 0.03
+APART = 0.25
+# Among printed lines, something smaller than this share of the shorter side is no digit.
+LEAST = 0.16
+# What is left out at the border may uncover more.
+BORDER_ROUNDS = 2
+_ONLY_LINES = "the picture is blank: it shows nothing but printed lines"
+
+
+class Sheet:
+    """The ink of a picture, and what it consists of.
+
+    Attributes:
+        ink: float32 (height, width), 0 paper to 1 ink.
+        factor: by how much labels and boxes are smaller than the ink.
+        labels: intp, the component of each pixel.
+        components: largest first, specks included.
+        groups: components that are close together, without specks, the largest first.
+    """
+
+    def __init__(self, ink: Floats) -> None:
+        """Find the components.
+
+        Raises:
+            UnreadableDigitError: `no_contrast`, there is nothing but dots and lines too fine.
+        """
+        self.ink = ink
+        self.factor = _factor(ink)
+        self._rulings: list[Ruling] = []
+        self._left_out = {"line": 0, "shadow": 0, "thing at the border": 0}
+        self._find()
+
+    @property
+    def steps(self) -> list[str]:
+        """What was left out, in words."""
+        return [f"left out {counted(count, what)}" for what, count in self._left_out.items() if count]
+
+    def leave_out_lines(self, box: Box | None = None) -> bool:
+        """Erase printed lines, and return whether there were any.
+
+        Args:
+            box: left, top, right and bottom, as of a group; only lines that lie around a digit in there.
+
+        Raises:
+            UnreadableDigitError: `blank`, there is nothing else.
+        """
+        left, top, right, bottom = (self.factor * side for side in box) if box else (0, 0, *self.ink.shape[::-1])
+        part = self.ink[top:bottom, left:right]
+        factor = _factor(part)
+        mask = stroke_mask(part, factor, FAINT_STROKE_INK)
+        rulings = find_surroundings(mask) if box else find_rulings(mask, self._rulings)
+        if not rulings:
+            return False
+        self.ink = self.ink.copy()
+        self.ink[top:bottom, left:right] = _without(part, erased(rulings, mask.shape), factor)
+        self._left_out["line"] += len(rulings)
+        if not box:
+            self._rulings += rulings
+            if is_grain(self.ink):
+                raise UnreadableDigitError(_ONLY_LINES, "blank")
+        self._find()
+        if not box and max(each.longest for each in self.components) < LEAST * min(self.labels.shape):
+            raise UnreadableDigitError(_ONLY_LINES, "blank")
+        return True
+
+    def leave_out_shadows(self) -> None:
+        """Erase what has no edges.
+
+        Raises:
+            UnreadableDigitError: `blank`, there is nothing else.
+        """
+        small = np.asarray(Image.fromarray(self.ink).reduce(self.factor)) if self.factor > 1 else self.ink
+        soft = shadows(self.labels, self.components, small)
+        if len(soft) == len(self.components):
+            raise UnreadableDigitError("the picture is blank: it shows only light and shadow", "blank")
+        self._leave_out("shadow", soft)
+
+    def leave_out_border(self) -> None:
+        """Erase what lies at the border and is no part of the digit."""
+        for _ in range(BORDER_ROUNDS):
+            self._leave_out("thing at the border", at_border(self.labels, self.components))
+
+    def cut_out(self, group: Group) -> Floats:
+        """Return the ink of a group alone, cropped to it with a margin."""
+        left, top, right, bottom = group.box
+        margin = max(2, (bottom - top) // 10)
+        rows, columns = slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
+        kept = _grown(np.isin(self.labels[rows, columns], [part.label for part in group.components]))
+        large = (
+            slice(rows.start * self.factor, rows.stop * self.factor),
+            slice(columns.start * self.factor, columns.stop * self.factor),
+        )
+        return _without(self.ink[large], ~kept, self.factor)
+
+    def _leave_out(self, what: str, components: Sequence[Component]) -> None:
+        if not components:
+            return
+        gone = _grown(np.isin(self.labels, [each.label for each in components]))
+        self.ink = _without(self.ink, gone, self.factor)
+        self._left_out[what] += len(components)
+        self._find()
+
+    def _find(self) -> None:
+        self.labels, self.components = find_components(stroke_mask(self.ink, self.factor))
+        if not self.components:
+            raise UnreadableDigitError("the picture shows only dots or lines too fine to be a digit", "no_contrast")
+        self.groups = grouped(self.components, APART, SPECK_SHARE)
+
+
+def counted(count: int, what: str) -> str:
+    """Return a number of things in words, such as 2 lines."""
+    noun, _, rest = what.partition(" ")
+    return f"{count} {noun}{'s' * (count > 1)}{' ' * bool(rest)}{rest}"
+
+
+def _factor(ink: Floats) -> int:
+    longest: int = max(ink.shape)
+    return -(-longest // COMPONENT_SIDE)
+
+
+def _without(ink: Floats, gone: Mask, factor: int) -> Floats:
+    """Return ink without that under a mask that is smaller by a factor."""
+    height, width = ink.shape
+    large = gone.repeat(factor, axis=0).repeat(factor, axis=1)[:height, :width] if factor > 1 else gone
+    return np.where(large, np.float32(0), ink)
+
+
+def _grown(mask: Mask) -> Mask:
+    """Return the mask and the pixels next to it, two deep."""
+    return windowed(mask.view(np.uint8), 5, np.maximum) > 0
