@@ -51,6 +51,10 @@ LOG_UNIT = 80
 FRAMING = 0.25
 FRAME = 0.1
 FRAMED = 0.35
+# No shadow is this much darker than the paper, nor most things that a sheet lies on.
+STARK = 0.3
+BLURRED_TONES = 0.65
+TIGHT_MARGIN = 0.05
 # At LIGHT_SIDE, no stroke is broader than this. What is, and covers this share of the picture, is a shadow, or what the
 # sheet lies on.
 SOLID_WINDOW = 21
@@ -163,13 +167,31 @@ def _polarity(grey: Floats, levels: Tones) -> tuple[bool, bool]:
     clear = max(share, 1 - share)
     if clear >= PLAIN_BORDER and spread <= EVEN_LIGHT * levels.contrast:
         return dark, True
-    if levels.separation < TWO_TONES or levels.low > DEEP_SHADOW * levels.high:
+    stark = levels.low <= STARK * levels.high
+    tight = stark and levels.separation >= BLURRED_TONES and _is_cropped_tightly(bright != dark)
+    if not tight and (levels.separation < TWO_TONES or levels.low > DEEP_SHADOW * levels.high):
         return _is_dark_minority(grey), False
     if clear < TIGHT_BORDER:
-        dark = _is_dark_minority(grey)
-    if _has_shadow(bright != dark):
+        dark = _has_bright_corners(bright) if stark else _is_dark_minority(grey)
+    if not tight and _has_shadow(bright != dark):
         return _has_dark_strokes(grey), False
     return dark, True
+
+
+def _has_bright_corners(bright: NDArray[np.bool_]) -> bool:
+    """Return whether the corners are mostly bright; a digit that fills a picture leaves them to the paper."""
+    height, width = (max(1, side // 8) for side in bright.shape)
+    corners = (bright[:height, :width], bright[:height, -width:], bright[-height:, :width], bright[-height:, -width:])
+    return float(np.mean([corner.mean() for corner in corners])) > 0.5
+
+
+def _is_cropped_tightly(ink: NDArray[np.bool_]) -> bool:
+    """Return whether ink reaches all four sides, or nearly."""
+    rows, columns = (np.flatnonzero(ink.any(axis=axis)) for axis in (1, 0))
+    return bool(len(rows)) and all(
+        at[0] <= TIGHT_MARGIN * side and at[-1] + 1 >= (1 - TIGHT_MARGIN) * side
+        for at, side in zip((rows, columns), ink.shape, strict=True)
+    )
 
 
 def _ring_share(bright: NDArray[np.bool_], depth: float) -> float:

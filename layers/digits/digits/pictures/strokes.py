@@ -19,6 +19,9 @@ DRAWING_SIDE = 80
 STROKE_WIDTHS = (5.5, 16.5)
 # Blurred ink below the first share becomes paper, above the second full ink; MNIST's own ink keeps its amount.
 EDGE_INK = (0.4, 0.9)
+# Of a digit with no more pixels than this on its longer side, grey says more of its shape than of blur.
+FEW_PIXELS = 12
+GREY_INK = (0.2, 1.1)
 MARGIN = 8
 
 
@@ -69,11 +72,15 @@ def _usual(ink: Floats) -> np.float32:
 
 
 def _sharp(ink: Floats) -> Floats:
+    """Return the digit enlarged or reduced to the drawing's size, without blur."""
     rows, columns = (np.flatnonzero((ink > STROKE_INK).any(axis=axis)) for axis in (1, 0))
-    factor = DRAWING_SIDE / (1 + max(int(np.ptp(rows)), int(np.ptp(columns))))
+    side = 1 + max(int(np.ptp(rows)), int(np.ptp(columns)))
+    (low, high), how = (
+        (EDGE_INK, Image.Resampling.BICUBIC) if side > FEW_PIXELS else (GREY_INK, Image.Resampling.LANCZOS)
+    )
+    factor = DRAWING_SIDE / side
     size = max(1, round(ink.shape[1] * factor)), max(1, round(ink.shape[0] * factor))
-    large = np.asarray(Image.fromarray(ink).resize(size, Image.Resampling.BICUBIC))
-    low, high = EDGE_INK
+    large = np.asarray(Image.fromarray(ink).resize(size, how))
     return np.pad(np.clip((large - low) / (high - low), 0, 1), MARGIN).astype(np.float32)
 
 
