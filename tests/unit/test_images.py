@@ -175,10 +175,16 @@ def test_floats_that_are_no_numbers_do_no_harm() -> None:
     assert decode(encoded(Image.fromarray(values), format="TIFF")).pixels.max() == 255
 
 
-def test_transparent_pixels_are_white() -> None:
+def test_what_is_transparent_all_over_is_white() -> None:
     decoded = decode(encoded(Image.new("RGBA", (8, 8), (0, 0, 0, 0))))
     assert decoded.pixels.min() == 255
     assert "laid onto white" in decoded.steps
+
+
+def test_what_is_opaque_all_over_is_laid_onto_nothing() -> None:
+    decoded = decode(encoded(seven("RGBA")))
+    assert decoded.steps == ("colour to grey",)
+    assert np.array_equal(decoded.pixels, np.asarray(seven("L")))
 
 
 def test_a_transparent_palette_colour_is_white() -> None:

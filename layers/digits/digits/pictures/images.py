@@ -25,6 +25,7 @@ from PIL import (
 )
 
 from digits.errors import ImageError
+from digits.pictures.colours import ground_of, is_faint, told_apart
 
 type Pixels = NDArray[np.uint8]
 
@@ -76,6 +77,8 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _VP8X_HEADER_BYTES = 30
+# Modes whose pixels can be averaged as they are.
+_REDUCIBLE = ("L", "RGB", "RGBA")
 _PILLOW_NAMES = tuple(str(each.plugin.format) for each in FORMATS)
 
 
@@ -95,7 +98,7 @@ class DecodedImage:
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
-    """Return the grey pixels of an image file: upright, transparency laid onto white, large ones reduced.
+    """Return the grey pixels of an image file: upright, nothing transparent, large ones reduced.
 
     Args:
         data: a file in one of the FORMATS; only the first frame or page is read.
@@ -130,18 +133,29 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
         if isinstance(image, TiffImagePlugin.TiffImageFile):
             # A tile is decoded whole, however small the picture is.
             _check_size((image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)), max_pixels)
-        if max(size) > LONG_SIDE:
-            # Only JPEG can be reduced while it is decoded: by 2, 4 or 8.
-            image.draft("L", (LONG_SIDE, LONG_SIDE))
-        image.load()
+        mode = image.mode
+        _load(image, "L")
         orientation = _orientation(image)
-        pixels, steps = _grey(image)
+        if image.mode != mode and is_faint(image):
+            # Colours are decoded after all.
+            with Image.open(BytesIO(data), formats=_PILLOW_NAMES) as coloured:
+                _load(coloured, mode)
+                pixels, steps = _grey(coloured)
+        else:
+            pixels, steps = _grey(image)
     if max(pixels.shape) != max(size):
         steps.insert(0, f"reduced to {pixels.shape[1]}x{pixels.shape[0]}")
     if orientation is not None:
         pixels = np.asarray(Image.fromarray(pixels).transpose(orientation))
         steps.append("turned upright")
     return DecodedImage(pixels, tuple(steps), max(size) / max(pixels.shape))
+
+
+def _load(image: ImageFile.ImageFile, mode: str) -> None:
+    if max(image.size) > LONG_SIDE:
+        # Only JPEG can be reduced while it is decoded, by 2, 4 or 8; without its colours, in half of the time.
+        image.draft(mode, (LONG_SIDE, LONG_SIDE))
+    image.load()
 
 
 def _check_size(size: tuple[int, int], max_pixels: int) -> None:
@@ -172,15 +186,32 @@ def _grey(image: Image.Image) -> tuple[Pixels, list[str]]:
     if image.mode == "LAB":
         image = image.getchannel("L")
     transparent = image.has_transparency_data
-    if image.mode not in ("L", "RGB", "RGBA"):
-        image = image.convert("RGBA" if transparent else "L")
-    if factor > 1:
-        image = image.reduce(factor)
-    if not transparent:
-        return np.asarray(image.convert("L")), ["colour to grey"] if image.mode != "L" else []
-    image = image.convert("RGBA")
-    white = Image.new("RGBA", image.size, "white")
-    return np.asarray(Image.alpha_composite(white, image).convert("L")), ["laid onto white", "colour to grey"]
+    if transparent and image.mode not in _REDUCIBLE:
+        image = image.convert("RGBA")
+    if image.mode in _REDUCIBLE:
+        image, factor = _reduced(image, factor), 1
+    image, steps = _laid(image.convert("RGBA")) if transparent else (image, [])
+    grey = _reduced(image.convert("L"), factor)
+    if image.mode in ("1", "L"):
+        return np.asarray(grey), steps
+    if is_faint(grey):
+        apart = told_apart(_reduced(image.convert("RGB"), factor))
+        if apart is not None:
+            return np.asarray(apart), [*steps, "told colours of one brightness apart"]
+    return np.asarray(grey), [*steps, "colour to grey"]
+
+
+def _reduced(image: Image.Image, factor: int) -> Image.Image:
+    return image.reduce(factor) if factor > 1 else image
+
+
+def _laid(image: Image.Image) -> tuple[Image.Image, list[str]]:
+    """Return a picture of mode RGBA with nothing transparent, and what was done to it."""
+    if image.getchannel("A").getextrema() == (255, 255):
+        return image.convert("RGB"), []
+    ground = ground_of(image)
+    below = Image.new("RGBA", image.size, ground.colour)
+    return Image.alpha_composite(below, image).convert("RGB"), [f"laid onto {ground.name}"]
 
 
 def _from_deep(values: NDArray[np.number], factor: int) -> Pixels:
