@@ -177,6 +177,7 @@ def _sheet(ink: InkMap) -> Sheet:
     sheet.leave_out_border()
     while sheet.leave_out_lines(sheet.groups[0].box):  # an underline, a comb, a frame that stands free
         sheet.leave_out_border()
+    sheet.leave_out_marks()
     return sheet
 
 

@@ -12,6 +12,7 @@ from digits.errors import UnreadableDigitError
 from digits.pictures.border import at_border, shadows
 from digits.pictures.components import Component, Group, find_components, grouped
 from digits.pictures.ink import is_grain, windowed
+from digits.pictures.marks import find_marks
 from digits.pictures.rulings import Ruling, erased, find_rulings, find_surroundings
 from digits.pictures.strokes import FAINT_STROKE_INK, stroke_mask
 
@@ -52,7 +53,7 @@ class Sheet:
         self.ink = ink
         self.factor = _factor(ink)
         self._rulings: list[Ruling] = []
-        self._left_out = {"line": 0, "shadow": 0, "thing at the border": 0}
+        self._left_out = {"line": 0, "shadow": 0, "thing at the border": 0, "mark": 0}
         self._find()
 
     @property
@@ -104,6 +105,10 @@ class Sheet:
         """Erase what lies at the border and is no part of the digit."""
         for _ in range(BORDER_ROUNDS):
             self._leave_out("thing at the border", at_border(self.labels, self.components))
+
+    def leave_out_marks(self) -> None:
+        """Erase dots, commas and underlines that are close to the digit but apart from it."""
+        self._leave_out("mark", find_marks(self.groups[0].components))
 
     def cut_out(self, group: Group) -> Floats:
         """Return the ink of a group alone, cropped to it with a margin."""
