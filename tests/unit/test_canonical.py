@@ -101,9 +101,9 @@ def test_a_digit_on_a_page_comes_out_as_mnist_drew_it(label: int, polarity: str)
     assert canonical.warnings == ()
 
 
-@pytest.mark.parametrize("row", ROWS)
+@pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.digit is None])
 def test_a_digit_survives_what_happens_in_the_field(row: str) -> None:
-    """Each row, by the likeness to the digit before; accuracy is the benchmark's."""
+    """Each row that leaves the digit's shape as it is, by the likeness to it; accuracy is the benchmark's."""
     alike = []
     for index, image in enumerate(subset().images[::83][:COUNT]):
         picture = ROWS[row].distort(image, np.random.default_rng(index))
