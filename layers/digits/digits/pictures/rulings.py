@@ -36,6 +36,8 @@ REMAINDER = 0.16
 FINE = 0.04
 # A line on its own that touches a stroke is one itself, unless it goes on by this share of its length on both sides.
 OVERHANG = 0.08
+# A stroke that goes on does so within this many pixels of its straight part.
+FURTHER = 3
 # In the box around a digit, a line on either side is this close to it, as a share of the box. An underline lies in the
 # lower part, has hardly any ink below, and goes on by this share of its length on both sides of what touches it.
 ASIDE = 0.12
@@ -100,11 +102,12 @@ def find_rulings(mask: Mask, known: Sequence[Ruling] = ()) -> list[Ruling]:
     thickest = _pixels(THICKEST, mask.shape)
     level, upright = (each.lines(thickest, bool(turned)) for turned, each in enumerate(candidates))
     level, upright = _anchored(level, upright, mask.shape)
+    labels, left = _left(mask, [*level, *upright])
+    if any(_goes_on(line, labels, left) for line in (*level, *upright)):
+        level, upright = ([each for each in lines if not _goes_on(each, labels, left)] for lines in (level, upright))
+        labels, left = _left(mask, [*level, *upright])
     if not level and not upright:
         return []
-    labels, components = find_components(mask & ~erased([*level, *upright], mask.shape))
-    least = REMAINDER * min(mask.shape)
-    left = [each for each in components if max(each.height, each.width) >= least]
     if not left:
         fine = max(2, FINE * max(mask.shape), 1 + max((line.thickness for line in known), default=0))
         enough = level or len(upright) > 1 or len(known) > 1
@@ -306,6 +309,26 @@ def _anchored(level: list[Ruling], upright: list[Ruling], shape: tuple[int, ...]
             return level, upright
 
 
+def _left(mask: Mask, lines: list[Ruling]) -> tuple[Places, list[Component]]:
+    """Return the labels of what is left without lines, and what of it is large enough to be a digit or most of one."""
+    labels, components = find_components(mask & ~erased(lines, mask.shape))
+    return labels, [each for each in components if each.longest >= REMAINDER * min(mask.shape)]
+
+
+def _goes_on(line: Ruling, labels: Places, left: list[Component]) -> bool:
+    """Return whether one end of a line, inside of the picture, goes on in a stroke, as the side of a 0 does."""
+    turned = labels.T if line.upright else labels
+    reach = int(line.thickness) + 2
+    for first, last in ((line.start - FURTHER, line.start), (line.stop, line.stop + FURTHER)):
+        if first < 0 or last > turned.shape[1]:
+            continue
+        y = round(line.at((first + last) / 2))
+        around = turned[max(0, y - reach) : y + reach + 1, first:last]
+        if any((around == each.label).any() for each in left):
+            return True
+    return False
+
+
 def _is_stroke(line: Ruling, parallel: list[Ruling], labels: Places, left: list[Component]) -> bool:
     """Return whether a line is a bar or a stem: alone, with a stroke on it that it does not outrun."""
     if len(parallel) > 1 or not len(line.crossed):
@@ -340,8 +363,10 @@ def _is_base(line: Ruling, mask: Mask) -> bool:
     """Return whether what stands on a line does so at one of its ends, as the stroke of a 2 on its base."""
     x = np.arange(line.start, line.stop)
     top = np.rint(line.base + line.rise * x - line.thickness / 2).astype(np.intp)
-    above = np.maximum(top - np.arange(1, 4)[:, None], 0)
-    contact = mask[above, x].all(axis=0)
+    contact = np.ones(len(x), bool)
+    for step in (1, 2, 3):  # a thin slanting stroke drifts by a pixel for each
+        beside = np.clip(x + np.arange(-step, step + 1)[:, None], 0, mask.shape[1] - 1)
+        contact &= mask[np.maximum(top - step, 0), beside].any(axis=0)
     x = x[contact]
     return len(x) > 0 and min(x[0] - line.start, line.stop - x[-1] - 1) < FREE * line.length
 
