@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
@@ -23,6 +25,8 @@ EDGE_INK = (0.4, 0.9)
 FEW_PIXELS = 12
 GREY_INK = (0.2, 1.1)
 MARGIN = 8
+# Where a digit is reduced by more than this, lines finer than a pixel of the drawing are thickened first, or they fade.
+FINE_FACTOR = 0.7
 
 
 def stroke_mask(ink: Floats, factor: int = 1, least: float = STROKE_INK) -> NDArray[np.bool_]:
@@ -80,6 +84,9 @@ def _sharp(ink: Floats) -> Floats:
     )
     factor = DRAWING_SIDE / side
     size = max(1, round(ink.shape[1] * factor)), max(1, round(ink.shape[0] * factor))
+    if factor < FINE_FACTOR and (missing := 1 / factor - _stroke_width(ink >= STROKE_INK)) > 0:
+        for _ in range(math.ceil(missing / 2)):
+            ink = np.asarray(Image.fromarray(ink).filter(ImageFilter.MaxFilter(3)))
     large = np.asarray(Image.fromarray(ink).resize(size, how))
     return np.pad(np.clip((large - low) / (high - low), 0, 1), MARGIN).astype(np.float32)
 
