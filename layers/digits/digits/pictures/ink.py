@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -14,7 +15,7 @@ from digits.errors import UnreadableDigitError
 
 type Floats = NDArray[np.float32]
 
-# Tones are taken from every other row and column of a picture with more pixels than this.
+# Tones are taken from a part of the pixels of a picture with more than this.
 MANY = 20_000
 # A picture with a smaller range of greys than this, of 255, is blank.
 MIN_RANGE = 4
@@ -300,8 +301,14 @@ def _size(values: NDArray[Any], side: int) -> tuple[int, int]:
 
 
 def sampled(values: Floats) -> Floats:
-    """Return every other row and column of a large array, which has the same tones."""
-    return values[::2, ::2] if values.size > MANY else values
+    """Return every third, fourth or fifth pixel of a large array, which has the same tones.
+
+    From row to row they are other columns, so that an upright line of a single pixel is among them.
+    """
+    if values.size <= MANY:
+        return values
+    step = next((step for step in (4, 5, 3) if math.gcd(step, values.shape[1]) == 1), 7)
+    return values.ravel()[::step]
 
 
 def split_tones(values: Floats) -> Tones:
