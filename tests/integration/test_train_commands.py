@@ -21,7 +21,7 @@ from digits.model.proof import prove
 from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
 from tests.commands import assert_fails
-from training import dataset, job, promotion, train_commands
+from training import comparison, dataset, job, train_commands
 from training.__main__ import main
 from training.artifacts import DISTORTED_FOLDER, latest_folder, read_folder
 from training.dataset import load_subset
@@ -164,7 +164,7 @@ def test_retrain_promotes_what_it_trained_and_leaves_it_at_that(
 def test_retrain_tells_a_refusal_by_its_exit_status(
     bucket: Bucket, retrain: Callable[..., int], capsys: Output, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(promotion, "LOWEST_ACCURACY", 1.1)
+    monkeypatch.setattr(comparison, "LOWEST_ACCURACY", 1.1)
     assert retrain() == train_commands.REFUSED == 1
     assert "refused" in capsys.readouterr().out
     assert Registry(bucket).live_state().version is None
