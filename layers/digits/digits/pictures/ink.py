@@ -142,6 +142,8 @@ def _strengthened(raised: Floats, steps: tuple[str, ...], uneven: bool) -> InkMa
 def is_grain(ink: Floats) -> bool:
     """Return whether ink, of which something was left out, shows nothing but the grain of the paper."""
     sample = sampled(ink)
+    if not np.ptp(sample):
+        return True
     usual = split_tones(255 * np.clip(sample, 0, 1)).high / 255
     grain = 1.4826 * float(np.median(np.abs(sample - np.median(sample))))
     return usual < max(FAINTEST, MIN_CONTRAST_IN_GRAINS * grain)
