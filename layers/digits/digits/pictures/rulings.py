@@ -30,12 +30,16 @@ THICKEST = 0.055
 ANCHORED = 0.035
 # Ink this many times as thick as the line, and a pixel more, belongs to a stroke that crosses it.
 CROSSING = 1.6
+# A comb's teeth touch other lines along no more than this share of their length.
+TOUCHED = 0.15
 # Something of this share of the shorter side is left when all lines are gone, or they were strokes.
 REMAINDER = 0.16
 # Lines that are no thicker than this share of the longer side are none of a digit that fills the picture, but for a 1.
 FINE = 0.04
 # A line on its own that touches a stroke is one itself, unless it goes on by this share of its length on both sides.
 OVERHANG = 0.08
+# Thinner lines, in pixels, are hairlines.
+HAIRLINE = 2
 # A stroke that goes on does so within this many pixels of its straight part.
 FURTHER = 3
 # In the box around a digit, a line on either side is this close to it, as a share of the box. An underline lies in the
@@ -290,14 +294,17 @@ def _same(one: Ruling, other: Ruling) -> bool:
 
 
 def _anchored(level: list[Ruling], upright: list[Ruling], shape: tuple[int, ...]) -> tuple[list[Ruling], list[Ruling]]:
-    """Return the lines that go on to the border, or to a line across, at both ends."""
+    """Return the lines that go on to the border, or to a line across, at both ends; a comb's teeth at the lower one."""
     height, width = shape
     near = max(2.5, ANCHORED * min(max(shape), 2.5 * min(shape)))
+    bare = [line for line in upright if len(line.crossed) <= TOUCHED * line.length]
 
     def held(line: Ruling, x: int, across: list[Ruling]) -> bool:
         along, across_it = (height, width) if line.upright else (width, height)
         y = line.at(x)
         if not (near < x < along - near and near < y < across_it - near):
+            return True
+        if x == line.start and any(_is_alike(line, other, 2 * near) for other in bare):
             return True
         return any(abs(other.at(y) - x) <= near and other.start - near <= y <= other.stop + near for other in across)
 
@@ -307,6 +314,12 @@ def _anchored(level: list[Ruling], upright: list[Ruling], shape: tuple[int, ...]
         upright = [line for line in upright if held(line, line.start, level) and held(line, line.stop, level)]
         if len(level) + len(upright) == before:
             return level, upright
+
+
+def _is_alike(one: Ruling, other: Ruling, near: float) -> bool:
+    """Return whether two upright lines begin and end at one height, as the teeth of a comb do."""
+    aside = one.upright and other.upright and abs(one.middle - other.middle) > near
+    return aside and abs(one.start - other.start) <= near and abs(one.stop - other.stop) <= near
 
 
 def _left(mask: Mask, lines: list[Ruling]) -> tuple[Places, list[Component]]:
@@ -363,10 +376,12 @@ def _is_base(line: Ruling, mask: Mask) -> bool:
     """Return whether what stands on a line does so at one of its ends, as the stroke of a 2 on its base."""
     x = np.arange(line.start, line.stop)
     top = np.rint(line.base + line.rise * x - line.thickness / 2).astype(np.intp)
-    contact = np.ones(len(x), bool)
-    for step in (1, 2, 3):  # a thin slanting stroke drifts by a pixel for each
-        beside = np.clip(x + np.arange(-step, step + 1)[:, None], 0, mask.shape[1] - 1)
-        contact &= mask[np.maximum(top - step, 0), beside].any(axis=0)
+    steps = np.arange(1, 4)[:, None]
+    above = np.maximum(top - steps, 0)
+    # A hairline that slants drifts by a pixel from row to row.
+    slants = (-1, 0, 1) if line.thickness < HAIRLINE else (0,)
+    drifts = (np.clip(x + slant * steps, 0, mask.shape[1] - 1) for slant in slants)
+    contact = np.any([mask[above, places].all(axis=0) for places in drifts], axis=0)
     x = x[contact]
     return len(x) > 0 and min(x[0] - line.start, line.stop - x[-1] - 1) < FREE * line.length
 
