@@ -25,8 +25,10 @@ EDGE_INK = (0.4, 0.9)
 FEW_PIXELS = 12
 GREY_INK = (0.2, 1.1)
 MARGIN = 8
-# Where a digit is reduced by more than this, lines finer than a pixel of the drawing are thickened first, or they fade.
+# Where a digit is reduced by more than this factor, finer lines than so many pixels of the drawing are thickened first,
+# or they fade.
 FINE_FACTOR = 0.7
+FINEST = 1.5
 
 
 def stroke_mask(ink: Floats, factor: int = 1, least: float = STROKE_INK) -> NDArray[np.bool_]:
@@ -84,7 +86,7 @@ def _sharp(ink: Floats) -> Floats:
     )
     factor = DRAWING_SIDE / side
     size = max(1, round(ink.shape[1] * factor)), max(1, round(ink.shape[0] * factor))
-    if factor < FINE_FACTOR and (missing := 1 / factor - _stroke_width(ink >= STROKE_INK)) > 0:
+    if factor < FINE_FACTOR and (missing := FINEST / factor - _stroke_width(ink >= STROKE_INK)) > 0:
         for _ in range(math.ceil(missing / 2)):
             ink = np.asarray(Image.fromarray(ink).filter(ImageFilter.MaxFilter(3)))
     large = np.asarray(Image.fromarray(ink).resize(size, how))
