@@ -376,12 +376,12 @@ def _is_base(line: Ruling, mask: Mask) -> bool:
     """Return whether what stands on a line does so at one of its ends, as the stroke of a 2 on its base."""
     x = np.arange(line.start, line.stop)
     top = np.rint(line.base + line.rise * x - line.thickness / 2).astype(np.intp)
-    steps = np.arange(1, 4)[:, None]
-    above = np.maximum(top - steps, 0)
-    # A hairline that slants drifts by a pixel from row to row.
-    slants = (-1, 0, 1) if line.thickness < HAIRLINE else (0,)
-    drifts = (np.clip(x + slant * steps, 0, mask.shape[1] - 1) for slant in slants)
-    contact = np.any([mask[above, places].all(axis=0) for places in drifts], axis=0)
+    contact = np.ones(len(x), bool)
+    for step in (1, 2, 3):
+        # A hairline that slants drifts by up to a pixel from row to row.
+        drift = step if line.thickness < HAIRLINE else 0
+        places = np.clip(x + np.arange(-drift, drift + 1)[:, None], 0, mask.shape[1] - 1)
+        contact &= mask[np.maximum(top - step, 0), places].any(axis=0)
     x = x[contact]
     return len(x) > 0 and min(x[0] - line.start, line.stop - x[-1] - 1) < FREE * line.length
 
