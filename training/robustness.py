@@ -33,7 +33,7 @@ from training.forms import Forms, bring
 from training.outliers import FAMILIES
 from training.provenance import canonical_form_sha256
 
-DIGITS_PER_ROW = 500  # in the rows of the table, for training and promotion
+DIGITS_PER_ROW = 300  # in the rows of the table, for training and promotion
 SMALL_ROWS = 0.5  # of that in rows that one of the ten digits has, and on real paper, where pictures take longest
 CLEAN = "clean"
 REFUSED_CLEAN = 0.001
