@@ -105,8 +105,9 @@ def canonicalize(grey: Pixels) -> CanonicalImage:
         steps.append(f"left out {counted(specks, 'speck')}")
     _, _, width, height = _box(main, scale, grey.shape)
     steps += [f"cropped to {width}x{height}", *strokes, "scaled and centred"]
-    touched = sum(side == end for side, end in zip(main.box, (0, 0, *sheet.labels.shape[::-1]), strict=True))
-    warnings = (TOUCHES_EDGE,) if 0 < touched < 4 else ()
+    gaps = np.abs(np.subtract(main.box, (0, 0, *sheet.labels.shape[::-1])))
+    # A digit that was cropped tightly is whole; the faint rim of a stroke may be between it and the edge.
+    warnings = (TOUCHES_EDGE,) if 0 in gaps and gaps.max() > 1 else ()
     return CanonicalImage(pixels, tuple(steps), warnings, _parts(sheet, main, scale, grey.shape))
 
 
