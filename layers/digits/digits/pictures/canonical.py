@@ -97,7 +97,8 @@ def canonicalize(grey: Pixels) -> CanonicalImage:
     scale = sheet.factor * max(grey.shape) / max(searched.shape)
     digits = [group for group in sheet.groups if _is_comparable(group, main, COMPARABLE_AREA)]
     if len(digits) > 1:
-        boxes = tuple(sorted(_box(group, scale, grey.shape) for group in digits))
+        columns = [column for group in digits for column in _columns(group)]
+        boxes = tuple(sorted(_box(column, scale, grey.shape) for column in columns))
         raise UnreadableDigitError(f"the picture shows {len(boxes)} digits, where one is read", "several_digits", boxes)
     pixels, strokes = _drawn(sheet.cut_out(main))
     steps = [*found.steps, *sheet.steps]
@@ -119,13 +120,19 @@ def _drawn(ink: Floats) -> tuple[Pixels, tuple[str, ...]]:
 
 def _parts(sheet: Sheet, main: Group, scale: float, shape: tuple[int, ...]) -> tuple[PartImage, ...]:
     """Return the columns that the ink falls apart into, if several may be digits of their own."""
-    columns = main.columns(OVERLAP)
-    largest = max(columns, key=lambda column: column.area)
-    columns = [column for column in columns if _is_comparable(column, largest, COMPARABLE_PART)]
+    columns = _columns(main)
     if len(columns) < 2:
         return ()
     columns.sort(key=lambda column: column.box)
     return tuple(PartImage(_drawn(sheet.cut_out(column))[0], _box(column, scale, shape)) for column in columns)
+
+
+def _columns(group: Group) -> list[Group]:
+    """Return the parts beside each other that may be digits of their own; the group itself, if it is one."""
+    columns = group.columns(OVERLAP)
+    largest = max(columns, key=lambda column: column.area)
+    found = [column for column in columns if _is_comparable(column, largest, COMPARABLE_PART)]
+    return found if len(found) > 1 else [group]
 
 
 def from_ink(ink: Floats) -> Pixels:
