@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ def test_the_canonical_form_makes_the_pixels_that_its_version_stands_for() -> No
 
 
 @pytest.mark.parametrize(
-    ("constant", "value"), [("CENTRE", 14.05), ("INK_SIDE", 19), ("OUTLINE_INK", 0.3), ("COMPONENT_SIDE", 96)]
+    ("constant", "value"), [("CENTRE", 14.05), ("INK_SIDE", 19), ("OUTLINE_INK", 0.3), ("SEARCH_SIDE", 96)]
 )
 def test_a_small_change_of_the_form_is_seen(constant: str, value: float, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(canonical, constant, value)
@@ -37,9 +38,11 @@ def test_what_the_last_bit_of_a_float_may_change_is_no_change() -> None:
 
 
 def test_the_references_are_not_written_anew_under_the_same_version(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     before = canonical_references.FILE.read_bytes()
+    monkeypatch.setattr(canonical_references, "FILE", tmp_path / "references.npz")
+    canonical_references.FILE.write_bytes(before)
     monkeypatch.setattr(canonical, "INK_SIDE", 19)
     assert canonical_references.main() == 1
     assert "raise canonical.VERSION" in capsys.readouterr().out
