@@ -16,7 +16,7 @@ from digits.model.manifest import Manifest
 from digits.model.proof import prove
 from digits.pictures.canonical import canonicalize, is_canonical
 from digits.pictures.images import decode
-from tests import events
+from tests import events, sheets
 from training.dataset import Part, load_subset
 from training.distortions import ROWS
 
@@ -103,7 +103,7 @@ def test_a_digit_on_a_page_comes_out_as_mnist_drew_it(label: int, polarity: str)
 
 @pytest.mark.parametrize("row", [name for name, row in ROWS.items() if row.digit is None])
 def test_a_digit_survives_what_happens_in_the_field(row: str) -> None:
-    """Each row that leaves the digit's shape as it is, by the likeness to it; accuracy is the benchmark's."""
+    """Each row, by the likeness to the digit before; accuracy is the benchmark's. Hands draw another digit."""
     alike = []
     for index, image in enumerate(subset().images[::83][:COUNT]):
         picture = ROWS[row].distort(image, np.random.default_rng(index))
@@ -222,6 +222,77 @@ def test_a_digit_that_is_cut_off_touches_the_edge_and_is_read() -> None:
     page = on_paper(digit(6))
     assert canonicalize(page[:90]).warnings == ("touches_edge",)
     assert canonicalize(page).warnings == ()
+
+
+@pytest.mark.parametrize("margin", [0, 1])
+def test_a_digit_that_is_cropped_tightly_on_all_sides_touches_no_edge(margin: int) -> None:
+    for label in range(10):
+        left, top, right, bottom = sheets.box_of(sheets.page(label))
+        picture = sheets.page(label)[top - margin : bottom + margin, left - margin : right + margin]
+        assert canonicalize(picture).warnings == ()
+
+
+@pytest.mark.parametrize("turns", range(4))
+def test_one_to_three_sides_that_are_cut_through_are_told(turns: int) -> None:
+    left, _, _, bottom = sheets.box_of(sheets.page(8))
+    cut = np.rot90(sheets.page(8)[: bottom - 12], turns)
+    assert canonicalize(cut).warnings == ("touches_edge",)
+    corner = np.rot90(sheets.page(8)[: bottom - 12, left + 12 :], turns)
+    assert canonicalize(corner).warnings == ("touches_edge",)
+
+
+def beside(gap: float, *labels: int) -> Pixels:
+    """Return a page with digits at a gap in shares of their height."""
+    page, left = np.full((160, 420), 255, np.uint8), 40
+    for label in labels:
+        page = sheets.put(page, sheets.digit(label), left)
+        left += sheets.digit(label).shape[1] + round(gap * sheets.DIGIT)
+    return page[:, : left + 20]
+
+
+@pytest.mark.parametrize("labels", [(7, 1), (1, 7), (4, 2), (1, 1), (3, 5), (9, 9), (3, 0, 6)])
+@pytest.mark.parametrize("gap", [0.05, 0.1, 0.2])
+def test_digits_close_together_are_parts_that_look_like_themselves(gap: float, labels: tuple[int, ...]) -> None:
+    seen = canonicalize(beside(gap, *labels))
+    assert len(seen.parts) == len(labels)
+    assert [part.box for part in seen.parts] == sorted(part.box for part in seen.parts)
+    for part, label in zip(seen.parts, labels, strict=True):
+        assert sheets.likeness(part.pixels, canonicalize(sheets.page(label)).pixels) > 0.9
+        assert part.box[1] == pytest.approx(38, abs=3)
+        assert part.box[3] == pytest.approx(sheets.DIGIT, abs=6)
+
+
+@pytest.mark.parametrize("labels", [(7, 1), (1, 1), (3, 0, 6)])
+@pytest.mark.parametrize("gap", [0.3, 0.6])
+def test_digits_farther_apart_are_several(gap: float, labels: tuple[int, ...]) -> None:
+    error = verdict_of(beside(gap, *labels))
+    assert error.verdict == "several_digits"
+    assert len(error.boxes) == len(labels)
+
+
+def cut_apart(label: int, cut: tuple[slice, slice]) -> Pixels:
+    """Return a page with a digit, of which a band is rubbed out; the band in pixels of its box."""
+    page = sheets.page(label)
+    left, top, right, bottom = sheets.box_of(page)
+    page[top:bottom, left:right][cut] = 255
+    return page
+
+
+@pytest.mark.parametrize(
+    "page",
+    [
+        sheets.page(5),
+        sheets.page(4),
+        cut_apart(5, (slice(17, 21), slice(None))),  # the bar off
+        cut_apart(7, (slice(40, 44), slice(None))),
+        cut_apart(0, (slice(0, 30), slice(30, 36))),  # open above
+        cut_apart(2, (slice(None), slice(66, 70))),  # the end of the base off
+        cut_apart(3, (slice(60, 64), slice(None))),
+    ],
+    ids=["5", "open 4", "5, bar off", "broken 7", "open 0", "2, base broken", "broken 3"],
+)
+def test_what_is_one_digit_has_no_parts(page: Pixels) -> None:
+    assert canonicalize(page).parts == ()
 
 
 @pytest.mark.parametrize("side", [8, 13, 27, 29, 100, 401, 999, 4000])

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.pictures.components import Component, find_components, grouped
+from digits.pictures.components import Component, Group, find_components, find_runs, grouped
 
 
 def flood_fill(mask: NDArray[np.bool_]) -> list[frozenset[tuple[int, int]]]:
@@ -61,3 +61,29 @@ def test_what_is_close_is_one_group_even_through_a_third_and_specks_are_in_none(
     assert set(first.components) == {body, bar, bridge}
     assert (first.area, first.box, first.height) == (130, (0, 0, 30, 20), 20)
     assert second.components == (far,)
+
+
+def test_columns_are_the_parts_that_stand_beside_each_other() -> None:
+    seven, one = Component(1, 100, 0, 0, 30, 50), Component(2, 80, 34, 0, 40, 50)
+    dot = Component(3, 4, 36, 54, 38, 56)
+    columns = Group((seven, one, dot)).columns(0.25)
+    assert {frozenset(column.components) for column in columns} == {frozenset({seven}), frozenset({one, dot})}
+
+
+def test_parts_above_each_other_are_one_column_even_through_a_third() -> None:
+    left, right = Component(1, 100, 0, 20, 20, 50), Component(2, 90, 22, 20, 40, 50)
+    bar = Component(3, 20, 10, 0, 34, 5)
+    (column,) = Group((left, right, bar)).columns(0.25)
+    assert set(column.components) == {left, right, bar}
+
+
+@pytest.mark.parametrize(("overlap", "count"), [(0.25, 2), (0.1, 1)])
+def test_columns_may_share_less_than_a_share_of_the_narrower_one(overlap: float, count: int) -> None:
+    one, other = Component(1, 100, 0, 0, 20, 50), Component(2, 90, 18, 0, 38, 50)  # two columns of twenty
+    assert len(Group((one, other)).columns(overlap)) == count
+
+
+def test_runs_come_in_reading_order() -> None:
+    mask = np.array([[0, 1, 1, 0, 1], [0, 0, 0, 0, 0], [1, 1, 1, 1, 1]], bool)
+    rows, starts, ends = find_runs(mask)
+    assert (rows.tolist(), starts.tolist(), ends.tolist()) == ([0, 0, 2], [1, 4, 0], [3, 5, 5])
