@@ -9,16 +9,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from training.answers import Answers, Weighted
+from training.outliers import FRAMED
 
 CLEAN, DISTORTED, OUTLIERS = "clean digits", "distorted digits", "no digit"
 WEIGHTS: tuple[tuple[str, float], ...] = (
     (CLEAN, 0.3),  # MNIST's own
     (DISTORTED, 0.5),  # the rows of the robustness table, equal weight a row
-    (OUTLIERS, 0.2),  # what must be refused, trained on or not, equal weight a family
+    (OUTLIERS, 0.2),  # what must be refused, trained on or not, equal weight a family but for frames around a digit
 )
 
 
 def compose(clean: Answers, rows: Mapping[str, Answers], families: Mapping[str, Answers]) -> list[Weighted]:
     """Return the mixture: a part for the clean digits, for each row and for each family."""
-    groups = {CLEAN: [clean], DISTORTED: list(rows.values()), OUTLIERS: list(families.values())}
+    no_digit = [answers for name, answers in families.items() if name != FRAMED]
+    groups = {CLEAN: [clean], DISTORTED: list(rows.values()), OUTLIERS: no_digit}
     return [Weighted(name, weight / len(groups[name]), answers) for name, weight in WEIGHTS for answers in groups[name]]

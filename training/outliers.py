@@ -91,6 +91,10 @@ def _in_print(signs: str, *files: str, longest: int = 1) -> Drawing:
     return lambda generator, _: doodles.printed(generator, signs, files or (doodles.BUILT_IN,), longest)
 
 
+# It shows a digit among the lines, which may well be read: trained on and measured, but no part of the mixture.
+FRAMED = "framed"
+
+
 def _families() -> dict[str, Family]:
     fonts = doodles.fonts_of_matplotlib(*_JUDGING_FONTS)
     return {
@@ -98,7 +102,7 @@ def _families() -> dict[str, Family]:
         "triple": Family(remnants.triple, 4),
         "fragment": Family(remnants.fragment, 9),
         "turned": Family(remnants.turned, 9),
-        "framed": Family(remnants.framed, 10),
+        FRAMED: Family(remnants.framed, 10),
         "letter": Family(_by_hand(glyphs.LETTERS, glyphs.LETTERS.keys() - JUDGING_LETTERS), 18),
         "print": Family(_in_print(_LETTERS + _SIGNS, longest=4), 10),
         "sign": Family(_by_hand(glyphs.SIGNS, glyphs.SIGNS.keys() - JUDGING_SIGNS), 7),
