@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tracemalloc
 from collections.abc import Callable
+from contextlib import suppress
 from functools import cache
 
 import numpy as np
@@ -328,3 +329,31 @@ def test_odd_pictures_give_an_image_or_a_verdict(
         return
     assert canonical.pixels.shape == (28, 28)
     assert canonical.pixels.dtype == np.uint8
+
+
+ODD_SIDES = [(1, 1), (1, 9), (9, 1), (2, 2), (3, 3), (1, 400), (400, 1), (3, 1000), (28, 28), (81, 80), (161, 159)]
+
+
+def odd_pictures(height: int, width: int) -> dict[str, Pixels]:
+    paper = np.full((height, width), 255, np.uint8)
+    quarter, frame, stripes, line = (paper.copy() for _ in range(4))
+    quarter[height // 2 :, width // 2 :] = 0
+    frame[[0, -1]] = frame[:, [0, -1]] = 0
+    stripes[::7] = 0
+    line[height // 2] = 10
+    return {
+        "noise": np.random.default_rng(0).integers(0, 256, (height, width), np.uint8),
+        "quarter": quarter,
+        "frame": frame,
+        "stripes": stripes,
+        "line": line,
+        "inverted": 255 - quarter,
+        "gradient": (np.add.outer(np.arange(height), np.arange(width)) * 255 // (height + width)).astype(np.uint8),
+    }
+
+
+@pytest.mark.parametrize("name", odd_pictures(1, 1))
+@pytest.mark.parametrize("shape", ODD_SIDES, ids=str)
+def test_an_odd_picture_has_a_canonical_form_or_a_verdict(shape: tuple[int, int], name: str) -> None:
+    with suppress(UnreadableDigitError):
+        assert canonicalize(odd_pictures(*shape)[name]).pixels.any()

@@ -132,7 +132,7 @@ def _strengthened(raised: Floats, steps: tuple[str, ...], uneven: bool) -> InkMa
     level = float(np.median(paper))
     contrast = levels.high - level
     grain = max(_grain(raised), 1.4826 * float(np.median(np.abs(paper - level))) if contrast < SMUDGE else 0)
-    if contrast < max(MIN_CONTRAST, MIN_CONTRAST_IN_GRAINS * grain):
+    if not contrast >= max(MIN_CONTRAST, MIN_CONTRAST_IN_GRAINS * grain):  # nor if nothing is left, and it is no number
         raise UnreadableDigitError("the picture has too little contrast to tell a digit from the paper", "no_contrast")
     if contrast < 200:
         steps = (*steps, f"contrast raised from {contrast:.0f} of 255")
@@ -255,6 +255,8 @@ def _paper(bright: NDArray[np.uint8]) -> NDArray[np.uint8]:
         return widest
     heights = np.where(windowed(sharp.astype(np.uint8), 5, np.maximum) > 0, bright - widest, 0)
     strokes = heights > np.percentile(heights[sharp], 95) / 2
+    if not strokes.any():
+        return widest
     for window in LIGHT_WINDOWS[:-1]:
         opened = _opened(bright, window)
         if ((bright - opened)[strokes] >= heights[strokes] / 2).mean() >= WHOLE:
