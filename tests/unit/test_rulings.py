@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from digits.pictures.rulings import Ruling, erased, find_rulings, find_surroundings
+from digits.pictures.lines import Ruling
+from digits.pictures.rulings import erased, find_rulings
+from digits.pictures.surroundings import find_surroundings
 from tests import sheets
 from tests.sheets import digit, page, put
 

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.pictures.components import Component
-from digits.pictures.ink import local_range
+from digits.pictures.windows import local_range
 
 # Something inside the picture of at least this share of its shorter side is what the picture is about.
 INSIDE = 0.18
@@ -16,6 +16,9 @@ OUTER = 0.3
 # A line has this share of the shorter side, and no larger area than this share of its length squared.
 LINE = 0.3
 LINE_AREA = 0.12
+# Or it is nearly as long as the shorter side, and no thicker than two pixels and this share of its length.
+LONG_LINE = 0.8
+LONG_LINE_THICK = 0.04
 # More than this many times the area of what is inside is left out only if it is a line.
 LARGER = 1.5
 # Along its rim, the ink of a stroke changes by at least this share of its mean within a few pixels. That of a shadow at
@@ -95,4 +98,4 @@ def _is_line(each: Component, side: int) -> bool:
     length = each.longest
     if each.area <= LINE_AREA * length**2 and length >= LINE * side:
         return True
-    return each.area <= 0.04 * length**2 + 2 * length and length >= 0.8 * side
+    return each.area <= LONG_LINE_THICK * length**2 + 2 * length and length >= LONG_LINE * side

@@ -11,10 +11,13 @@ from PIL import Image
 from digits.errors import UnreadableDigitError
 from digits.pictures.border import at_border, shadows
 from digits.pictures.components import Component, Group, find_components, grouped
-from digits.pictures.ink import is_grain, windowed
+from digits.pictures.ink import is_grain
+from digits.pictures.lines import Ruling
 from digits.pictures.marks import find_marks
-from digits.pictures.rulings import Ruling, erased, find_rulings, find_surroundings
+from digits.pictures.rulings import erased, find_rulings
 from digits.pictures.strokes import FAINT_STROKE_INK, stroke_mask
+from digits.pictures.surroundings import find_surroundings
+from digits.pictures.windows import windowed
 
 type Floats = NDArray[np.float32]
 type Mask = NDArray[np.bool_]

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from digits.pictures.ink import sampled, split_tones
+from digits.pictures.tones import sampled, split_tones
 
 type Floats = NDArray[np.float32]
 
