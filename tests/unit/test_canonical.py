@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from digits.errors import UnreadableDigitError
 from digits.model.manifest import Manifest
@@ -357,3 +357,19 @@ def odd_pictures(height: int, width: int) -> dict[str, Pixels]:
 def test_an_odd_picture_has_a_canonical_form_or_a_verdict(shape: tuple[int, int], name: str) -> None:
     with suppress(UnreadableDigitError):
         assert canonicalize(odd_pictures(*shape)[name]).pixels.any()
+
+
+@pytest.mark.parametrize("margin", [0, 2])
+def test_a_fat_digit_that_fills_its_picture_is_no_frame(margin: int) -> None:
+    for label in range(10):
+        ink = Image.fromarray(np.pad(enlarged(digit(label), 168), 8)).filter(ImageFilter.MaxFilter(15))
+        fat = np.asarray(ink)
+        rows, columns = (np.flatnonzero((fat > 100).any(axis=axis)) for axis in (1, 0))
+        picture = 255 - np.pad(fat[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1], margin)
+        assert "inverted" in canonicalize(picture).steps
+
+
+def test_a_bar_that_fills_its_picture_is_a_1() -> None:
+    picture = np.full((200, 22), 255, np.uint8)
+    picture[2:-2, 2:-2] = 0
+    assert "inverted" in canonicalize(picture).steps

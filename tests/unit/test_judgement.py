@@ -28,9 +28,14 @@ def test_a_warning_takes_acceptance_away_and_no_more() -> None:
 
 
 def test_parts_that_are_surer_than_the_whole_are_several_digits_even_where_the_whole_is_none() -> None:
-    confidence, of_parts = np.array([0.9, 0.9, 0.2, 0.2]), np.array([0.91, 0.9, 0.3, 0.1])
+    confidence, of_parts = np.array([0.9, 0.9, 0.2, 0.2]), np.array([0.91, 0.9, 0.6, 0.3])
     judged = judge(confidence, of_parts, np.zeros(4, bool), acceptance=0.8, rejection=0.5)
     assert judged.tolist() == ["several_digits", "accepted", "several_digits", "not_a_digit"]
+
+
+def test_parts_that_are_no_digits_are_not_several() -> None:
+    judged = judge(np.array([0.2]), np.array([0.4]), np.zeros(1, bool), acceptance=0.8, rejection=0.5)
+    assert judged.tolist() == ["not_a_digit"]
 
 
 def test_the_least_of_two_parts_or_more_counts() -> None:

@@ -32,7 +32,8 @@ def judge(
     judged = np.where(accepted, ACCEPTED, ANSWERED)
     if rejection is not None:
         judged = np.where(confidence < rejection, NOT_A_DIGIT, judged)
-    return np.where(of_parts > confidence, SEVERAL_DIGITS, judged)
+    least = confidence if rejection is None else np.maximum(confidence, rejection)
+    return np.where(of_parts > least, SEVERAL_DIGITS, judged)
 
 
 def least_of_parts(confidence: NDArray[np.floating], counts: NDArray[np.integer]) -> NDArray[np.floating]:

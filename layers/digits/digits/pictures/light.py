@@ -26,9 +26,11 @@ TIGHT_BORDER = 0.6
 PLAIN_BORDER = 0.9
 # What is most of the border, but no more than the first share of a rectangle inside of it by the second share of the
 # sides, nor than the third of the whole picture, is a frame.
-FRAMING = 0.25
+FRAMING = 0.1
 FRAME = 0.1
 FRAMED = 0.35
+# A picture that is longer than this many times its width is of a 1, not of a cell.
+SLENDER = 2
 # No shadow is this much darker than the paper, nor most things that a sheet lies on.
 STARK = 0.3
 # Where tones are that far apart, and so much of the variance lies between them, ink that comes within this share of the
@@ -61,7 +63,7 @@ def find_polarity(grey: Floats, levels: Tones) -> tuple[bool, bool]:
     share, inside, all_over = _ring_share(bright, 0), _ring_share(bright, FRAME), float(bright.mean())
     if share <= 0.5:
         inside, all_over = 1 - inside, 1 - all_over
-    if inside <= FRAMING and all_over <= FRAMED:  # a frame along the border
+    if inside <= FRAMING and all_over <= FRAMED and max(grey.shape) <= SLENDER * min(grey.shape):  # a frame
         share = 1 - share
     dark = share > 0.5
     spread = levels.high_spread if dark else levels.low_spread
