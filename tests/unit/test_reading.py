@@ -56,7 +56,7 @@ def test_pixels_become_the_answer_of_the_file_that_holds_them(model: LoadedModel
     of_file = reading.read(Picture.of_file(png(pixels)), model)
     np.testing.assert_array_equal(of_pixels.probabilities, of_file.probabilities)
     assert of_pixels.prepared.steps == of_file.prepared.steps
-    assert any(step.startswith("scaled to") for step in of_file.prepared.steps)
+    assert "scaled and centred" in of_file.prepared.steps
 
 
 def test_many_are_answered_as_each_alone_and_none_by_nothing(model: LoadedModel) -> None:
