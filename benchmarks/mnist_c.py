@@ -7,6 +7,7 @@ import sys
 import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +66,7 @@ def picture(part: Part, name: str, index: int) -> NDArray[np.uint8]:
 
 def _row(model: Measured, part: Part, name: str) -> dict[str, Any]:
     """Measure a corruption, print its row and return it; all shares are of all digits."""
-    forms = bring(lambda index: picture(part, name, index), len(part))
+    forms = bring(partial(picture, part, name), len(part))
     measured = row_of(name, answers_to(model.classifier, forms, part.labels), *model.thresholds)
     row = {
         "name": name,

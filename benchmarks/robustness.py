@@ -51,7 +51,7 @@ def _milliseconds(part: Part, name: str) -> float:
     """Return the median time of bringing a picture of this row into canonical form."""
     part, seconds = digits_for(part, name, len(part)), []
     for index in range(min(_TIMED, len(part))):
-        pixels = picture(part.images[index], name, index)
+        pixels = picture(part.images, name, index)
         start = time.perf_counter()
         try:
             canonicalize(pixels)

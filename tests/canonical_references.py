@@ -70,9 +70,9 @@ def differences(references: References) -> list[str]:
 
 def _distorted() -> dict[str, Pixels]:
     """Return real digits as the rows of the robustness table distort them."""
-    digits = [decode(events.digit_file(label)).pixels for label in range(10)]
+    digits = np.stack([decode(events.digit_file(label)).pixels for label in range(10)])
     return {
-        f"{label}, {row}": picture(digits[label], row, label)
+        f"{label}, {row}": picture(digits, row, label)
         for number, row in enumerate(ROWS)
         if ROWS[row].digit is None  # what a hand writes comes in canonical form
         for label in ((number % 10,) if row in NOISY else (number % 10, (number + 5) % 10))

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from bisect import bisect_right
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields
+from functools import partial
+from itertools import accumulate, pairwise
 from typing import Any, Self
 
 import numpy as np
@@ -13,6 +14,9 @@ from numpy.typing import NDArray
 
 from digits.errors import UnreadableDigitError
 from digits.pictures.canonical import SIDE, CanonicalImage, canonicalize
+from training.workers import mapped
+
+type Drawing = Callable[[int], NDArray[np.uint8]]
 
 
 @dataclass(frozen=True)
@@ -62,14 +66,37 @@ class Forms:
         return self.verdicts == ""
 
 
-def bring(picture: Callable[[int], NDArray[np.uint8]], count: int) -> Forms:
-    """Bring pictures, uint8 (height, width), into canonical form.
+def bring(picture: Drawing, count: int) -> Forms:
+    """Bring pictures into canonical form; arguments as a value of `bring_all`."""
+    return bring_all({"": (picture, count)})[""]
+
+
+def bring_all(pictures: Mapping[str, tuple[Drawing, int]]) -> dict[str, Forms]:
+    """Bring pictures of several kinds into canonical form, on all cores.
 
     Args:
-        picture: returns one of them, given its index; called from several threads.
+        pictures: by kind, what returns one of them, uint8 (height, width), given its index, and how many there are;
+            it can be pickled if there are many.
     """
-    with ThreadPoolExecutor(os.process_cpu_count()) as threads:
-        forms = list(threads.map(lambda index: _form(picture(index)), range(count)))
+    drawings, counts = zip(*pictures.values(), strict=True)
+    starts = [0, *accumulate(counts)]
+    forms = mapped(partial(_form, drawings, starts), starts[-1])
+    return {name: _together(forms[start:stop]) for name, (start, stop) in zip(pictures, pairwise(starts), strict=True)}
+
+
+_NOTHING = np.zeros((SIDE, SIDE), np.uint8)
+
+
+def _form(drawings: Sequence[Drawing], starts: Sequence[int], number: int) -> CanonicalImage | str:
+    """Return a picture's canonical form, or the verdict where it has none."""
+    kind = bisect_right(starts, number) - 1
+    try:
+        return canonicalize(drawings[kind](number - starts[kind]))
+    except UnreadableDigitError as error:
+        return error.verdict
+
+
+def _together(forms: Sequence[CanonicalImage | str]) -> Forms:
     seen = [form if isinstance(form, CanonicalImage) else CanonicalImage(_NOTHING, ()) for form in forms]
     parts = [part.pixels for form in seen for part in form.parts]
     return Forms(
@@ -79,14 +106,3 @@ def bring(picture: Callable[[int], NDArray[np.uint8]], count: int) -> Forms:
         parts=np.stack(parts) if parts else np.zeros((0, SIDE, SIDE), np.uint8),
         part_counts=np.array([len(form.parts) for form in seen], np.intp),
     )
-
-
-_NOTHING = np.zeros((SIDE, SIDE), np.uint8)
-
-
-def _form(picture: NDArray[np.uint8]) -> CanonicalImage | str:
-    """Return a picture's canonical form, or the verdict where it has none."""
-    try:
-        return canonicalize(picture)
-    except UnreadableDigitError as error:
-        return error.verdict

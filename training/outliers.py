@@ -6,11 +6,10 @@ well (Hendrycks et al., "Deep Anomaly Detection with Outlier Exposure", 2019).
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -24,6 +23,7 @@ from digits.pictures.canonical import from_ink
 from training import doodles, glyphs, kept, pen, remnants
 from training.dataset import Part
 from training.provenance import canonical_form_sha256
+from training.workers import mapped
 
 type Floats = NDArray[np.float32]
 type Drawing = Callable[[Generator, Part], Floats]
@@ -147,9 +147,7 @@ def outlier_digits(
     if arrays is not None and "images" in arrays:
         return Outliers(arrays["images"], names)
     say(f"outliers: drawing {count:,} that are no digits, once for this data set")
-    with ThreadPoolExecutor(os.process_cpu_count()) as threads:
-        made = threads.map(lambda index: _drawn(str(names[index]), part, (seed, index)), range(count))
-        images = np.stack(list(made))
+    images = np.stack(mapped(partial(_drawn, names, part, seed), count))
     kept.write(path, {"images": images}, lambda reason: say(f"outliers: not kept for the next time: {reason}"))
     return Outliers(images, names)
 
@@ -162,11 +160,11 @@ def _names(count: int, seed: int, judging: bool) -> NDArray[np.str_]:
     return np.array(list(trained))[np.random.default_rng(seed).choice(len(trained), count, p=shares / shares.sum())]
 
 
-def _drawn(name: str, part: Part, seed: tuple[int, int]) -> NDArray[np.uint8]:
-    generator = np.random.default_rng(seed)
+def _drawn(names: NDArray[np.str_], part: Part, seed: int, index: int) -> NDArray[np.uint8]:
+    generator, family = np.random.default_rng((seed, index)), FAMILIES[names[index]]
     while True:
         try:
-            return from_ink(FAMILIES[name].draw(generator, part))
+            return from_ink(family.draw(generator, part))
         except UnreadableDigitError:  # nothing, or dots: another one
             continue
 

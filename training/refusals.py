@@ -6,6 +6,7 @@ import sys
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from digits.model.identity import sha256
 from training import blanks, drawing, forms, kept, paper, scenes
 from training.blanks import BLANKS
 from training.dataset import Part
-from training.forms import Forms, bring
+from training.forms import Forms, bring_all
 from training.outliers import FAMILIES, outlier_digits
 from training.provenance import canonical_form_sha256
 
@@ -49,11 +50,8 @@ def refused_pictures(
         with suppress(KeyError):
             return {name: Forms.of_arrays(stored, name) for name in (BLANK_SHEETS, SEVERAL_DIGITS)}
     say(f"outliers: drawing {count:,} blank sheets and as many pictures of several digits, once for this data set")
-    seed = _seed(part)
-    made = {
-        BLANK_SHEETS: bring(lambda index: blank_sheet(index, seed), count),
-        SEVERAL_DIGITS: bring(lambda index: several_digits(part, index), count),
-    }
+    drawings = {BLANK_SHEETS: partial(blank_sheet, seed=_seed(part)), SEVERAL_DIGITS: partial(several_digits, part)}
+    made = bring_all({name: (drawing, count) for name, drawing in drawings.items()})
     arrays = {key: array for name, each in made.items() for key, array in each.arrays(name).items()}
     kept.write(path, arrays, lambda reason: say(f"outliers: not kept for the next time: {reason}"))
     return made

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -29,7 +30,7 @@ from training.answers import Answers, answers_by_row
 from training.dataset import Part
 from training.distortions import ROWS
 from training.evaluate import calibration_error, negative_log_likelihood
-from training.forms import Forms, bring
+from training.forms import Forms, bring_all
 from training.outliers import FAMILIES
 from training.provenance import canonical_form_sha256
 
@@ -98,7 +99,9 @@ def distorted_digits(
         with suppress(KeyError):
             return DistortedDigits({name: DistortedRow.of_arrays(stored, name) for name in names})
     say(f"robustness: distorting up to {min(count, len(part)):,} digits in {len(names)} ways, once for this data set")
-    rows = {name: distort(digits_for(part, name, count), name) for name in names}
+    digits = {name: digits_for(part, name, count) for name in names}
+    forms = bring_all({name: (partial(picture, digits[name].images, name), len(digits[name])) for name in names})
+    rows = {name: DistortedRow(forms[name], digits[name].labels) for name in names}
     arrays = {key: array for name, row in rows.items() for key, array in row.arrays(name).items()}
     kept.write(path, arrays, lambda reason: say(f"robustness: not kept for the next time: {reason}"))
     return DistortedDigits(rows)
@@ -114,14 +117,9 @@ def digits_for(part: Part, name: str, count: int) -> Part:
     return Part(part.images[suited], part.labels[suited]).sample(few)
 
 
-def distort(part: Part, name: str) -> DistortedRow:
-    """Return the digits of a part, distorted for one row of the table."""
-    return DistortedRow(bring(lambda index: picture(part.images[index], name, index), len(part)), part.labels)
-
-
-def picture(image: NDArray[np.uint8], name: str, index: int) -> NDArray[np.uint8]:
-    """Return a digit distorted for a row of the table; the same index always gives the same picture."""
-    return ROWS[name].distort(image, np.random.default_rng((zlib.crc32(name.encode()), index)))
+def picture(images: NDArray[np.uint8], name: str, index: int) -> NDArray[np.uint8]:
+    """Return one of some digits, distorted for a row of the table; the same arguments always give the same picture."""
+    return ROWS[name].distort(images[index], np.random.default_rng((zlib.crc32(name.encode()), index)))
 
 
 def measure_rows(

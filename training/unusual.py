@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
@@ -21,6 +20,7 @@ from training import hands, kept, pen, remnants
 from training.dataset import Part
 from training.hands import HANDS
 from training.provenance import canonical_form_sha256
+from training.workers import mapped
 
 type Pixels = NDArray[np.uint8]
 type Drawing = Callable[[Pixels, Generator], Pixels]
@@ -76,8 +76,7 @@ def unusual_digits(part: Part, seed: int, kept_in: Path, say: Callable[[str], No
         return Part(arrays["images"], arrays["labels"])
     wanted = _wanted(part, seed)
     say(f"training: drawing {len(wanted):,} digits as other hands write them, once for this data set")
-    with ThreadPoolExecutor(os.process_cpu_count()) as threads:
-        made = list(threads.map(lambda one: _drawn(part, seed, *one), wanted))
+    made = mapped(partial(_drawn, part, seed, wanted), len(wanted))
     drawn = [(image, part.labels[index]) for image, (_, index) in zip(made, wanted, strict=True) if image is not None]
     images, labels = zip(*drawn, strict=True) if drawn else ((), ())
     result = Part(np.array(images, np.uint8).reshape(-1, *part.images.shape[1:]), np.array(labels, np.uint8))
@@ -95,7 +94,8 @@ def _wanted(part: Part, seed: int) -> list[tuple[int, int]]:
     return wanted
 
 
-def _drawn(part: Part, seed: int, way: int, index: int) -> Pixels | None:
+def _drawn(part: Part, seed: int, wanted: Sequence[tuple[int, int]], number: int) -> Pixels | None:
+    way, index = wanted[number]
     try:
         return _MADE[way][0](part.images[index], np.random.default_rng((seed, way, index)))
     except UnreadableDigitError:

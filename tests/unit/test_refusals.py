@@ -48,7 +48,7 @@ def test_what_must_be_refused_is_kept(tmp_path: Path, monkeypatch: pytest.Monkey
     def refuse(*_: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr(refusals, "bring", refuse)
+    monkeypatch.setattr(refusals, "bring_all", refuse)
     kept = judging_outliers(PART, tmp_path, said.append)
     assert len(said) == 2
     for name, forms in made.items():
