@@ -142,9 +142,15 @@ def _overlap(one: Component, other: Component) -> float:
 
 def find_runs(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.intp]]:
     """Return the row, first column and column after the last of every run, in reading order."""
-    changes = np.diff(np.pad(mask, ((0, 0), (1, 1))).astype(np.int8), axis=1)
-    rows, starts = np.nonzero(changes == 1)
-    return rows, starts, np.nonzero(changes == -1)[1]
+    height, width = mask.shape
+    apart = np.zeros((height, width + 1), np.bool_)  # so that no run goes on in the next row
+    apart[:, :width] = mask
+    flat = apart.ravel()
+    changes = np.flatnonzero(flat[1:] != flat[:-1]) + 1
+    if flat[:1].any():
+        changes = np.concatenate([[0], changes])
+    rows, starts = np.divmod(changes[::2], width + 1)
+    return rows, starts, changes[1::2] - rows * (width + 1)
 
 
 def _roots(rows: NDArray[np.intp], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> list[int]:

@@ -93,8 +93,8 @@ def _strengthened(raised: Floats, steps: tuple[str, ...], uneven: bool) -> InkMa
 
 
 def _grain(values: Floats) -> float:
-    """Return the standard deviation of noise from pixel to pixel (after Immerkaer, 1996, with a median)."""
-    across = values[:, 2:] - 2 * values[:, 1:-1] + values[:, :-2]
-    both = across[2:] - 2 * across[1:-1] + across[:-2]
+    """Return the standard deviation of noise from pixel to pixel, of every fourth (Immerkaer, 1996, with a median)."""
+    across = values[:, 2::2] - 2 * values[:, 1:-1:2] + values[:, :-2:2]
+    both = across[2::2] - 2 * across[1:-1:2] + across[:-2:2]
     # In a small picture what changes from pixel to pixel is strokes, not noise.
     return float(np.median(np.abs(both))) * NORMAL / 6 if max(values.shape) >= MIN_GRAINY_SIDE and both.size else 0.0

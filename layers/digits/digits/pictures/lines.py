@@ -159,10 +159,10 @@ class _Tracer:
 def _fitted(labels: Places, component: Component) -> tuple[float, float] | None:
     """Return rise and base of the straight line through a component, where it is thin."""
     part = labels[component.top : component.bottom, component.left : component.right] == component.label
-    thick = part.sum(axis=0)
+    rows = np.arange(component.top, component.bottom, dtype=np.float32)
+    thick, total = np.stack([np.ones_like(rows), rows]) @ part.astype(np.float32)
     x = np.flatnonzero(thick)
-    thick = thick[x]
-    y = (part * np.arange(component.top, component.bottom)[:, None]).sum(axis=0)[x] / thick
+    thick, y = thick[x], total[x] / thick[x].astype(np.float64)
     x = x + component.left
     good = thick <= np.sort(thick)[len(thick) // 3] + 1
     rise = base = 0.0

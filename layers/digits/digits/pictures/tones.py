@@ -12,6 +12,7 @@ type Floats = NDArray[np.float32]
 
 # Tones are taken from a part of the pixels of a picture with more than this.
 MANY = 20_000
+_POWERS = np.arange(256.0) ** [[0], [1], [2]]
 
 
 @dataclass(frozen=True)
@@ -44,18 +45,26 @@ def split_tones(values: Floats) -> Tones:
     Args:
         values: float32 of any shape, 0 to 255, not all equal.
     """
-    bins = np.bincount(np.clip(values, 0, 255).astype(np.uint8).ravel(), minlength=256).astype(np.float64)
-    greys = np.arange(256.0)
-    count, total, squares = (np.cumsum(bins * greys**power) for power in (0, 1, 2))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        low, high = total / count, (total[-1] - total) / (count[-1] - count)
-        between = np.nan_to_num(count * (count[-1] - count) * (high - low) ** 2)
-        split = int(between.argmax())
-        low_spread = np.sqrt(np.maximum(squares / count - low**2, 0))[split]
-        high_spread = np.sqrt(np.maximum((squares[-1] - squares) / (count[-1] - count) - high**2, 0))[split]
-    separation = between[split] / max(1e-9, count[-1] * squares[-1] - total[-1] ** 2)
-    figures = (split + 0.999, low[split], high[split], low_spread, high_spread, separation)
-    return Tones(*(float(figure) for figure in figures))
+    bins = np.bincount(np.clip(values, 0, 255).astype(np.uint8).ravel(), minlength=256)
+    below = (bins * _POWERS).cumsum(axis=1)  # number, sum and sum of squares of the values up to each grey
+    count, total, _ = below
+    others, rest = count[-1] - count, total[-1] - total
+    between = count * others * (rest / np.maximum(others, 1) - total / np.maximum(count, 1)) ** 2
+    split = int(between.argmax())
+    low, low_spread = _mean_and_spread(below[:, split])
+    high, high_spread = _mean_and_spread(below[:, -1] - below[:, split])
+    number, whole, squares = below[:, -1]
+    separation = float(between[split] / max(1e-9, number * squares - whole**2))
+    return Tones(split + 0.999, low, high, low_spread, high_spread, separation)
+
+
+def _mean_and_spread(sums: NDArray[np.float64]) -> tuple[float, float]:
+    """Return mean and standard deviation, given number, sum and sum of squares; not a number for no values."""
+    count, total, squares = sums.tolist()
+    if not count:
+        return math.nan, math.nan
+    mean = total / count
+    return mean, math.sqrt(max(squares / count - mean**2, 0.0))
 
 
 def sampled(values: Floats) -> Floats:

@@ -8,9 +8,10 @@ from numpy.typing import NDArray
 
 def windowed(values: NDArray[np.uint8], window: int, extreme: np.ufunc) -> NDArray[np.uint8]:
     """Return the extreme in the square window around each pixel; the border's pixels go on outside."""
-    result = np.pad(values, window // 2, "edge")
+    result, beyond = values, window // 2
     for axis in (0, 1):
         result, covered = np.moveaxis(result, axis, 0), 1
+        result = np.concatenate([result[:1].repeat(beyond, 0), result, result[-1:].repeat(beyond, 0)])
         while covered < window:
             step = min(covered, window - covered)
             result, covered = extreme(result[:-step], result[step:]), covered + step
