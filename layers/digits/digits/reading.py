@@ -120,8 +120,7 @@ def prepare(picture: Picture) -> Prepared:
         canonical = canonicalize(image.pixels)
     except UnreadableDigitError as error:
         boxes = tuple(_scaled(box, image.scale) for box in error.boxes)
-        seen = _as_sent(error.seen, image) if error.seen else None
-        raise UnreadableDigitError(str(error), error.verdict, boxes, seen) from error
+        raise UnreadableDigitError(str(error), error.verdict, boxes) from error
     return Prepared(_as_sent(canonical, image), picture.sha256)
 
 
