@@ -55,6 +55,10 @@ FINE_LIGHT_SIDE = 128
 LIGHT_WINDOWS = (9, 15, 23)
 WHOLE = 0.99
 GRAINY = 5
+# Light is smooth if a polynomial of this degree, fitted to every few pixels, explains this share of its variance.
+SLOPE_DEGREE = 3
+SLOPE_STEP = 4
+SMOOTH = 0.95
 
 
 def find_polarity(grey: Floats, levels: Tones) -> tuple[bool, bool]:
@@ -88,10 +92,13 @@ def without_light(bright: Floats, dark_ink: bool) -> Floats:
         bright: float32 (height, width), ink brighter than the paper.
         dark_ink: whether the picture as sent has dark ink on light paper.
     """
-    small = np.rint(_resized(bright, FINE_LIGHT_SIDE)).astype(np.uint8)
-    dim = _paper(small)
+    small = np.rint(_resized(bright, FINE_LIGHT_SIDE))
+    slope = _slope(small.astype(np.uint8))
+    level = small - slope
+    lowest = level.min()
+    dim = _paper(np.minimum(np.rint(level - lowest), 255).astype(np.uint8))
     # Spread, not smoothed: no false ink along the sharp edge of a shadow.
-    spread = windowed(dim, 3, np.maximum).astype(np.float32)
+    spread = windowed(dim, 3, np.maximum) + (slope + lowest)
     height, width = bright.shape
     paper: Floats = np.asarray(Image.fromarray(spread).resize((width, height), Image.Resampling.BILINEAR))
     light = np.maximum(255 - paper, 16) / 255 if dark_ink else 1
@@ -143,6 +150,30 @@ def _has_dark_strokes(grey: Floats) -> bool:
     small = np.rint(LOG_UNIT * np.log1p(_resized(grey, LIGHT_SIDE) / LOG_FLOOR)).astype(np.uint8)
     dark, bright = (opened(each, NARROW_WINDOW) for each in (255 - small, small))
     return float(((255.0 - small - dark) ** 3).sum()) > float(((small - 1.0 * bright) ** 3).sum())
+
+
+def _slope(bright: NDArray[np.uint8]) -> Floats:
+    """Return the smooth light that a picture lies in, as from a window or through a lens: float32; zeros if in none.
+
+    A window at the border would not tell a slope that rises to it from a stroke.
+    """
+    height, width = bright.shape
+    margin, nothing = LIGHT_WINDOWS[-1] // 2, np.zeros(bright.shape, np.float32)
+    if min(height, width) < 2 * LIGHT_WINDOWS[-1]:
+        return nothing
+    inner = slice(margin, -margin, SLOPE_STEP)
+    paper = opened(bright, LIGHT_WINDOWS[-1])[inner, inner].astype(np.float32)
+    down, across = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
+    powers = [(i, j) for i in range(SLOPE_DEGREE + 1) for j in range(SLOPE_DEGREE + 1 - i)]
+
+    def terms(y: Floats, x: Floats) -> Floats:
+        return np.stack([np.multiply.outer(y**i, x**j) for i, j in powers], axis=-1)
+
+    found = np.linalg.lstsq(terms(down[inner], across[inner]).reshape(-1, len(powers)), paper.ravel())[0]
+    slope: Floats = terms(down, across) @ found
+    if (paper - slope[inner, inner]).var() > (1 - SMOOTH) * paper.var():
+        return nothing
+    return slope
 
 
 def _paper(bright: NDArray[np.uint8]) -> NDArray[np.uint8]:
