@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from digits.pictures.components import Component, find_components, find_runs
 
 type Mask = NDArray[np.bool_]
+type Floats = NDArray[np.float32]
 type Places = NDArray[np.intp]
 
 # One run of a line is this share of the least span, and there is hardly a gap.
@@ -22,6 +23,9 @@ STEEPEST = 0.12
 # of the line is bare.
 CROSSING = 1.6
 BARE = 0.35
+# So does what has this many times as much ink, in the mean of so many pixels along the line.
+INKED = 1.6
+ALONG = 5
 
 
 @dataclass(frozen=True)
@@ -70,8 +74,8 @@ class Candidates:
         components: the largest first.
     """
 
-    def __init__(self, mask: Mask, span: float) -> None:
-        self._mask, self._span = mask, span
+    def __init__(self, mask: Mask, ink: Floats, span: float) -> None:
+        self._mask, self._ink, self._span = mask, ink, span
         self._reach = 1 if max(mask.shape) < 200 else 2
         self.components: list[Component] = []
         spread = mask.copy()  # so that a line that drifts by a row stays one run
@@ -96,7 +100,7 @@ class Candidates:
         """Return those that are straight lines, no thicker than some pixels."""
         if not self.components:
             return []
-        tracer = _Tracer(self._mask, upright, self._reach, thickest, self._span)
+        tracer = _Tracer(self._mask, self._ink, upright, self._reach, thickest, self._span)
         found: list[Ruling] = []
         for component in self.components:
             line = tracer.trace(self._labels, component)
@@ -108,10 +112,14 @@ class Candidates:
 class _Tracer:
     """Follows straight lines along the rows of a mask."""
 
-    def __init__(self, mask: Mask, upright: bool, reach: int, thickest: float, span: float) -> None:
+    def __init__(self, mask: Mask, ink: Floats, upright: bool, reach: int, thickest: float, span: float) -> None:
         self._mask, self._upright, self._reach = mask, upright, reach
         self._thickest, self._span = thickest, span
-        height, _ = mask.shape
+        height, width = mask.shape
+        # How much ink there is above the upper side of each row, with two rows of nothing all round.
+        self._above = np.zeros((height + 3, width), np.float32)
+        np.cumsum(ink, axis=0, out=self._above[2 : height + 2])
+        self._above[height + 2] = self._above[height + 1]
         rows = np.arange(height)[:, None]
         # For every pixel of ink: where the run of ink up and down from it begins and ends.
         self._tops = np.maximum.accumulate(np.where(mask, 0, rows + 1), axis=0)
@@ -140,6 +148,7 @@ class _Tracer:
         thick = bottoms - tops + 1
         thickness = _middle(thick)
         bare = thick <= CROSSING * thickness + 1
+        bare[bare] = ~self._inked(tops[bare], bottoms[bare], stretch[bare])
         if thickness > self._thickest or bare.mean() < BARE:
             return None
         return Ruling(
@@ -154,6 +163,16 @@ class _Tracer:
             bottoms=bottoms[bare],
             crossed=stretch[~bare],
         )
+
+
+    def _inked(self, tops: Places, bottoms: Places, x: Places) -> Mask:
+        """Return where a line has far more ink than usual, with the rows next to it: there a stroke lies on it."""
+        amounts = self._above[bottoms + 3, x] - self._above[tops, x]
+        if len(amounts) < ALONG:
+            return np.zeros(len(x), np.bool_)
+        padded = np.concatenate([amounts[: ALONG // 2], amounts, amounts[-(ALONG // 2) :]])
+        smooth = np.convolve(padded, np.full(ALONG, 1 / ALONG, np.float32), "valid")
+        return smooth > INKED * _middle(smooth)
 
 
 def _fitted(labels: Places, component: Component) -> tuple[float, float] | None:

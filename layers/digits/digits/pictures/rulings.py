@@ -15,6 +15,7 @@ from digits.pictures.components import Component, find_components
 from digits.pictures.lines import CROSSING, Candidates, Ruling
 
 type Mask = NDArray[np.bool_]
+type Floats = NDArray[np.float32]
 type Places = NDArray[np.intp]
 
 # A line spans this share of the picture.
@@ -36,14 +37,15 @@ OVERHANG = 0.08
 FURTHER = 3
 
 
-def find_rulings(mask: Mask, known: Sequence[Ruling] = ()) -> list[Ruling]:
+def find_rulings(mask: Mask, ink: Floats, known: Sequence[Ruling] = ()) -> list[Ruling]:
     """Return the printed lines of a picture; none if they may be strokes, as too little else is left for a digit.
 
     Args:
         mask: bool (height, width) of ink, its longer side a few hundred pixels at most.
+        ink: float32 (height, width), how much ink there is.
         known: lines that were erased from it before; what is like them is no stroke.
     """
-    candidates = Candidates(mask, SPAN), Candidates(mask.T, SPAN)
+    candidates = Candidates(mask, ink, SPAN), Candidates(mask.T, ink.T, SPAN)
     framed = all(len(each.components) > 1 for each in candidates)
     near = 2 * ANCHORED * max(mask.shape) + 3
     if not framed and not any(each.reach_the_border(near) for each in candidates):

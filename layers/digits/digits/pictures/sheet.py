@@ -77,7 +77,8 @@ class Sheet:
         part = self.ink[top:bottom, left:right]
         factor = _factor(part)
         mask = stroke_mask(part, factor, FAINT_STROKE_INK)
-        rulings = find_surroundings(mask) if box else find_rulings(mask, self._rulings)
+        small = _reduced(part, factor)
+        rulings = find_surroundings(mask, small) if box else find_rulings(mask, small, self._rulings)
         if not rulings:
             return False
         self.ink = self.ink.copy()
@@ -98,8 +99,7 @@ class Sheet:
         Raises:
             UnreadableDigitError: `blank`, there is nothing else.
         """
-        small = np.asarray(Image.fromarray(self.ink).reduce(self.factor)) if self.factor > 1 else self.ink
-        soft = shadows(self.labels, self.components, small)
+        soft = shadows(self.labels, self.components, _reduced(self.ink, self.factor))
         if len(soft) == len(self.components):
             raise UnreadableDigitError("the picture is blank: it shows only light and shadow", "blank")
         self._leave_out("shadow", soft)
@@ -149,6 +149,10 @@ def counted(count: int, what: str) -> str:
 def _factor(ink: Floats) -> int:
     longest: int = max(ink.shape)
     return -(-longest // COMPONENT_SIDE)
+
+
+def _reduced(ink: Floats, factor: int) -> Floats:
+    return np.asarray(Image.fromarray(ink).reduce(factor)) if factor > 1 else ink
 
 
 def _without(ink: Floats, gone: Mask, factor: int) -> Floats:

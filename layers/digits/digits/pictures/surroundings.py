@@ -10,6 +10,7 @@ from digits.pictures.lines import Candidates, Ruling
 from digits.pictures.rulings import REMAINDER, erased, thickest_allowed
 
 type Mask = NDArray[np.bool_]
+type Floats = NDArray[np.float32]
 
 # A line spans these shares of the box, and is no thicker than this share of its longer side.
 UPRIGHT = 0.6
@@ -26,15 +27,15 @@ FREE = 0.18
 HAIRLINE = 2
 
 
-def find_surroundings(mask: Mask) -> list[Ruling]:
+def find_surroundings(mask: Mask, ink: Floats) -> list[Ruling]:
     """Return the printed lines in the box around a digit, which need not go on: a frame, a comb's tooth, an underline.
 
     Args:
-        mask: as for `find_rulings`, cropped to the digit with what touches it or lies close to it.
+        mask, ink: as for `find_rulings`, cropped to the digit with what touches it or lies close to it.
     """
     thickest = thickest_allowed(THICKEST_AROUND, mask.shape)
-    across = Candidates(mask, ALL_ACROSS).lines(thickest, upright=False)
-    upright = Candidates(mask.T, UPRIGHT).lines(thickest, upright=True) if across else []
+    across = Candidates(mask, ink, ALL_ACROSS).lines(thickest, upright=False)
+    upright = Candidates(mask.T, ink.T, UPRIGHT).lines(thickest, upright=True) if across else []
     framing = _framing(across, upright, mask.shape)
     lines = framing or [line for line in across if line.middle >= LOWER * len(mask)]
     if not lines:
