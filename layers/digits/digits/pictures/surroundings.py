@@ -46,7 +46,10 @@ def find_surroundings(mask: Mask, ink: Floats) -> list[Ruling]:
         return lines if left else []
     top = round(min(line.middle - line.thickness for line in lines))
     digit = np.isin(labels, [each.label for each in left])
-    if digit[top:].sum() > BELOW * digit.sum() or any(_is_base(line, mask) for line in lines):
+    if digit[top:].sum() > BELOW * digit.sum():
+        return []
+    double = len(lines) > 1 and all(_is_double(line, lines, mask.shape) for line in lines)
+    if not double and any(_is_base(line, mask) for line in lines):
         return []
     return lines
 
@@ -63,6 +66,16 @@ def _framing(level: list[Ruling], upright: list[Ruling], shape: tuple[int, ...])
         if min(line.middle, height - line.middle) <= near and line.start <= near and line.stop >= width - near
     ]
     return [*left, *right, *between] if left and right and between else []
+
+
+def _is_double(line: Ruling, lines: list[Ruling], shape: tuple[int, ...]) -> bool:
+    """Return whether another line begins and ends with this one, close by."""
+    near = ASIDE * max(shape)
+    return any(
+        max(abs(other.start - line.start), abs(other.stop - line.stop), abs(other.middle - line.middle)) <= near
+        for other in lines
+        if other is not line
+    )
 
 
 def _is_base(line: Ruling, mask: Mask) -> bool:
