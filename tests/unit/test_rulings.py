@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from digits.pictures import rulings, surroundings
 from digits.pictures.lines import Ruling
-from digits.pictures.rulings import erased, find_rulings
-from digits.pictures.surroundings import find_surroundings
+from digits.pictures.rulings import erased
 from tests import sheets
 from tests.sheets import digit, page, put
 
@@ -23,8 +23,17 @@ def empty(height: int = 100, width: int = 100) -> Mask:
     return np.zeros((height, width), bool)
 
 
-def middles(rulings: list[Ruling], upright: bool) -> list[int]:
-    return sorted(round(line.middle) for line in rulings if line.upright == upright)
+def find_rulings(mask: Mask) -> list[Ruling]:
+    """Find them in even ink."""
+    return rulings.find_rulings(mask, mask.astype(np.float32))
+
+
+def find_surroundings(mask: Mask) -> list[Ruling]:
+    return surroundings.find_surroundings(mask, mask.astype(np.float32))
+
+
+def middles(lines: list[Ruling], upright: bool) -> list[int]:
+    return sorted(round(line.middle) for line in lines if line.upright == upright)
 
 
 @pytest.mark.parametrize("label", range(10))
@@ -54,6 +63,30 @@ def test_a_digit_that_crosses_a_line_loses_hardly_any_ink(label: int) -> None:
     left_over = crossed & ~erased(found, crossed.shape)
     assert (written & ~left_over).sum() < 0.1 * written.sum()
     assert (left_over & ~written).sum() < 0.05 * written.sum()
+
+
+def test_a_stroke_that_lies_on_a_line_is_told_by_its_ink() -> None:
+    mask = empty()
+    mask[20:22] = mask[80:82] = True
+    mask[20:23, 30:60] = True
+    mask[20:70, 55:59] = True  # a 7 that hangs on the upper line
+    ink_of = np.where(mask, np.float32(0.4), np.float32(0))
+    assert len(rulings.find_rulings(mask, ink_of)) == 2
+    assert erased(rulings.find_rulings(mask, ink_of), mask.shape)[20:22, 32:54].all()
+    ink_of[20:23, 30:60] = 1
+    kept = ~erased(rulings.find_rulings(mask, ink_of), mask.shape)[20:22]
+    assert kept[:, 33:54].all()
+    assert not kept[:, :27].any()
+    assert not kept[:, 64:].any()
+
+
+def test_two_underlines_that_touch_a_digit_are_no_base() -> None:
+    mask = empty(110, 80)
+    mask[10:92, 10:20] = True
+    mask[92:95] = mask[102:105] = True
+    assert middles(find_surroundings(mask), upright=False) == [93, 103]
+    mask[102:105] = False
+    assert find_surroundings(mask) == []
 
 
 def test_a_line_is_measured() -> None:

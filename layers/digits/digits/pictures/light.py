@@ -56,7 +56,7 @@ LIGHT_WINDOWS = (9, 15, 23)
 WHOLE = 0.99
 GRAINY = 5
 # Light is smooth if a polynomial of this degree, fitted to every few pixels, explains this share of its variance.
-SLOPE_DEGREE = 3
+SLOPE_DEGREE = 4
 SLOPE_STEP = 4
 SMOOTH = 0.95
 

@@ -164,7 +164,6 @@ class _Tracer:
             crossed=stretch[~bare],
         )
 
-
     def _inked(self, tops: Places, bottoms: Places, x: Places) -> Mask:
         """Return where a line has far more ink than usual, with the rows next to it: there a stroke lies on it."""
         amounts = self._above[bottoms + 3, x] - self._above[tops, x]

@@ -78,6 +78,25 @@ def erased(rulings: Sequence[Ruling], shape: tuple[int, ...]) -> Mask:
     return mask
 
 
+def is_piece(each: Component, lines: Sequence[Ruling], shape: tuple[int, ...]) -> bool:
+    """Return whether something is too short to be found as a line, but is of one, or of a further one at the border."""
+    height, width = shape
+    at_border = 0 in (each.left, each.top) or each.right == width or each.bottom == height
+
+    def is_of(line: Ruling) -> bool:
+        first, last, low, high = (
+            (each.top, each.bottom, each.left, each.right)
+            if line.upright
+            else (each.left, each.right, each.top, each.bottom)
+        )
+        drift = abs(line.rise) * (last - first)
+        off = abs((low + high - 1) / 2 - line.at((first + last - 1) / 2))
+        thin = high - low <= CROSSING * line.thickness + 1 + drift
+        return thin and (at_border or off <= line.thickness / 2 + 1)
+
+    return each.longest < SPAN * min(shape) and any(map(is_of, lines))
+
+
 def thickest_allowed(thickest: float, shape: tuple[int, ...]) -> float:
     """Return how thick a line may be."""
     return max(2.5, thickest * min(max(shape), WIDE * min(shape)))

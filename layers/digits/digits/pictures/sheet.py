@@ -14,7 +14,7 @@ from digits.pictures.components import Component, Group, find_components, groupe
 from digits.pictures.ink import is_grain
 from digits.pictures.lines import Ruling
 from digits.pictures.marks import find_marks
-from digits.pictures.rulings import erased, find_rulings
+from digits.pictures.rulings import erased, find_rulings, is_piece
 from digits.pictures.strokes import FAINT_STROKE_INK, stroke_mask
 from digits.pictures.surroundings import find_surroundings
 from digits.pictures.windows import windowed
@@ -89,8 +89,8 @@ class Sheet:
             if is_grain(self.ink):
                 raise UnreadableDigitError(_ONLY_LINES, "blank")
         self._find()
-        if not box and max(each.longest for each in self.components) < LEAST * min(self.labels.shape):
-            raise UnreadableDigitError(_ONLY_LINES, "blank")
+        if not box:
+            self._leave_out_pieces()
         return True
 
     def leave_out_shadows(self) -> None:
@@ -125,12 +125,23 @@ class Sheet:
         )
         return _without(self.ink[large], ~kept, self.factor)
 
+    def _leave_out_pieces(self) -> None:
+        """Erase what is left of lines."""
+        pieces = [each for each in self.components if is_piece(each, self._rulings, self.labels.shape)]
+        others = [each.longest for each in self.components if each not in pieces]
+        if max(others, default=0) < LEAST * min(self.labels.shape):
+            raise UnreadableDigitError(_ONLY_LINES, "blank")
+        self._erase(pieces)
+
     def _leave_out(self, what: str, components: Sequence[Component]) -> None:
+        self._left_out[what] += len(components)
+        self._erase(components)
+
+    def _erase(self, components: Sequence[Component]) -> None:
         if not components:
             return
         gone = _grown(np.isin(self.labels, [each.label for each in components]))
         self.ink = _without(self.ink, gone, self.factor)
-        self._left_out[what] += len(components)
         self._find()
 
     def _find(self) -> None:
