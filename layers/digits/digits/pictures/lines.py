@@ -100,7 +100,7 @@ class Candidates:
         """Return those that are straight lines, no thicker than some pixels."""
         if not self.components:
             return []
-        tracer = _Tracer(self._mask, self._ink, upright, self._reach, thickest, self._span)
+        tracer = _Tracer(self._mask, self._ink, upright, reach=self._reach, thickest=thickest, span=self._span)
         found: list[Ruling] = []
         for component in self.components:
             line = tracer.trace(self._labels, component)
@@ -112,7 +112,7 @@ class Candidates:
 class _Tracer:
     """Follows straight lines along the rows of a mask."""
 
-    def __init__(self, mask: Mask, ink: Floats, upright: bool, reach: int, thickest: float, span: float) -> None:
+    def __init__(self, mask: Mask, ink: Floats, upright: bool, *, reach: int, thickest: float, span: float) -> None:
         self._mask, self._upright, self._reach = mask, upright, reach
         self._thickest, self._span = thickest, span
         height, width = mask.shape
