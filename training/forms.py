@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from digits.errors import UnreadableDigitError
 from digits.pictures.canonical import SIDE, CanonicalImage, canonicalize
-from training.workers import mapped
+from training.processes import mapped
 
 type Drawing = Callable[[int], NDArray[np.uint8]]
 

@@ -22,8 +22,8 @@ from digits.model.identity import sha256
 from digits.pictures.canonical import from_ink
 from training import doodles, glyphs, kept, pen, remnants
 from training.dataset import Part
+from training.processes import mapped
 from training.provenance import canonical_form_sha256
-from training.workers import mapped
 
 type Floats = NDArray[np.float32]
 type Drawing = Callable[[Generator, Part], Floats]

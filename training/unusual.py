@@ -19,8 +19,8 @@ from digits.pictures.canonical import canonicalize, from_ink
 from training import hands, kept, pen, remnants
 from training.dataset import Part
 from training.hands import HANDS
+from training.processes import mapped
 from training.provenance import canonical_form_sha256
-from training.workers import mapped
 
 type Pixels = NDArray[np.uint8]
 type Drawing = Callable[[Pixels, Generator], Pixels]

@@ -5,7 +5,9 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import traceback
 from collections.abc import Callable
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from multiprocessing.context import SpawnProcess
 
@@ -27,17 +29,21 @@ def mapped[Result](function: Callable[[int], Result], count: int) -> list[Result
         function: can be pickled, as can its results, if there are enough numbers for several processes.
 
     Raises:
-        OperationError: a process ended early.
+        OperationError: the function failed, as a note tells in full, or a process could not start or ended early.
     """
     processes = min(os.process_cpu_count() or 1, count // WORTHWHILE)
     if processes < 2:
         return [function(number) for number in range(count)]
-    workers = [_Worker(function, range(first, count, processes)) for first in range(processes)]
+    workers: list[_Worker[Result]] = []
     try:
+        for first in range(processes):
+            workers.append(_Worker(function, range(first, count, processes)))
         at_work = workers
         while at_work:
             ready = wait([worker.pipe for worker in at_work])
             at_work = [worker for worker in at_work if worker.pipe not in ready or not worker.receive()]
+    except OSError as error:
+        raise OperationError(f"no process to draw pictures in: {error}") from error
     finally:
         for worker in workers:
             worker.end()
@@ -53,15 +59,16 @@ class _Worker[Result]:
     def __init__(self, function: Callable[[int], Result], numbers: range) -> None:
         self.results, self._count = [], len(numbers)
         context = multiprocessing.get_context("spawn")
+        resource_tracker.ensure_running()  # which would unblock the signal below
         self.pipe, theirs = context.Pipe(duplex=False)
-        self._process: SpawnProcess = context.Process(target=_work, args=(theirs, function, numbers), daemon=True)
-        # Ctrl-C reaches the whole group; this process ends the others, and they need not say anything.
-        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-        try:
-            self._process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
-        theirs.close()
+        with theirs:
+            self._process: SpawnProcess = context.Process(target=_work, args=(theirs, function, numbers), daemon=True)
+            # Ctrl-C reaches the whole group; this process ends the others, and they need not say anything.
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                self._process.start()
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
     def receive(self) -> bool:
         """Take some results; return whether these were the last."""
@@ -70,8 +77,10 @@ class _Worker[Result]:
         except EOFError:
             self._process.join()
             raise OperationError(f"a process that drew pictures ended with status {self._process.exitcode}") from None
-        if isinstance(received, Exception):
-            raise received
+        if isinstance(received, str):
+            failed = OperationError(f"drawing pictures failed: {received.splitlines()[-1]}")
+            failed.add_note(received)
+            raise failed
         self.results += received
         return len(self.results) == self._count
 
@@ -87,5 +96,5 @@ def _work[Result](pipe: Connection, function: Callable[[int], Result], numbers: 
             pipe.send([function(number) for number in numbers[first : first + TOGETHER]])
     except BrokenPipeError:  # nobody waits for it any more
         pass
-    except Exception as error:
-        pipe.send(error)
+    except Exception:
+        pipe.send(traceback.format_exc())
