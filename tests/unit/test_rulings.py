@@ -7,6 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from digits.pictures import rulings, surroundings
+from digits.pictures.components import find_components
 from digits.pictures.lines import Ruling
 from digits.pictures.rulings import erased
 from tests import sheets
@@ -87,6 +88,17 @@ def test_two_underlines_that_touch_a_digit_are_no_base() -> None:
     assert middles(find_surroundings(mask), upright=False) == [93, 103]
     mask[102:105] = False
     assert find_surroundings(mask) == []
+
+
+@pytest.mark.parametrize(("strength", "piece"), [(0.4, True), (1.0, False)])
+def test_what_lies_on_a_line_is_a_piece_of_it_if_it_has_no_more_ink(strength: float, piece: bool) -> None:
+    mask = empty()
+    mask[:, 40:42] = mask[20:22] = mask[80:82] = True
+    lines = find_rulings(mask)
+    ink_of = np.zeros(mask.shape, np.float32)
+    ink_of[30:50, 40:42] = 2 * strength
+    (each,) = find_components(ink_of > 0)[1]
+    assert rulings.is_piece(each, ink_of, lines) == piece
 
 
 def test_a_line_is_measured() -> None:
@@ -188,3 +200,14 @@ def test_erased_is_the_ink_of_the_lines_and_a_pixel_on_either_side() -> None:
     assert not gone[23:].any()
     assert not gone[:, 50:56].any()
     assert not erased([], mask.shape).any()
+
+
+@pytest.mark.parametrize("gap", [4, 8, 12])
+def test_the_base_of_a_2_is_no_line_of_two(gap: int) -> None:
+    mask = empty(110, 100)
+    mask[10:15, 20:70] = mask[15:45, 65:70] = mask[70:75, 5:95] = True
+    for row in range(45, 70):
+        column = 65 - round(60 * (row - 45) / 25)
+        mask[row, column : column + 6] = True
+    mask[75 + gap : 79 + gap] = True
+    assert 72 not in middles(find_surroundings(mask), upright=False)

@@ -159,7 +159,7 @@ def _slope(bright: NDArray[np.uint8]) -> Floats:
     """
     height, width = bright.shape
     margin, nothing = LIGHT_WINDOWS[-1] // 2, np.zeros(bright.shape, np.float32)
-    if min(height, width) < 2 * LIGHT_WINDOWS[-1]:
+    if min(height, width) < 3 * LIGHT_WINDOWS[-1]:  # the polynomial would be too far from what it was fitted to
         return nothing
     inner = slice(margin, -margin, SLOPE_STEP)
     paper = opened(bright, LIGHT_WINDOWS[-1])[inner, inner].astype(np.float32)

@@ -37,6 +37,7 @@ class Ruling:
         start, stop: where it begins and ends along x.
         rise, base: its middle is at y = base + rise x.
         thickness: median, in pixels.
+        ink: median of the ink across it, with a pixel on either side.
         places: the x at which nothing crosses it; tops and bottoms are the y of its ink there, both included.
         crossed: the x at which something crosses it.
     """
@@ -47,6 +48,7 @@ class Ruling:
     rise: float
     base: float
     thickness: float
+    ink: float
     places: Places
     tops: Places
     bottoms: Places
@@ -148,7 +150,8 @@ class _Tracer:
         thick = bottoms - tops + 1
         thickness = _middle(thick)
         bare = thick <= CROSSING * thickness + 1
-        bare[bare] = ~self._inked(tops[bare], bottoms[bare], stretch[bare])
+        ink = self._above[bottoms + 3, stretch] - self._above[tops, stretch]
+        bare[bare] = ~_inked(ink[bare])
         if thickness > self._thickest or bare.mean() < BARE:
             return None
         return Ruling(
@@ -158,20 +161,12 @@ class _Tracer:
             rise=fit[0],
             base=fit[1],
             thickness=thickness,
+            ink=_middle(ink[bare]),
             places=stretch[bare],
             tops=tops[bare],
             bottoms=bottoms[bare],
             crossed=stretch[~bare],
         )
-
-    def _inked(self, tops: Places, bottoms: Places, x: Places) -> Mask:
-        """Return where a line has far more ink than usual, with the rows next to it: there a stroke lies on it."""
-        amounts = self._above[bottoms + 3, x] - self._above[tops, x]
-        if len(amounts) < ALONG:
-            return np.zeros(len(x), np.bool_)
-        padded = np.concatenate([amounts[: ALONG // 2], amounts, amounts[-(ALONG // 2) :]])
-        smooth = np.convolve(padded, np.full(ALONG, 1 / ALONG, np.float32), "valid")
-        return smooth > INKED * _middle(smooth)
 
 
 def _fitted(labels: Places, component: Component) -> tuple[float, float] | None:
@@ -194,6 +189,15 @@ def _fitted(labels: Places, component: Component) -> tuple[float, float] | None:
         off = np.abs(y - base - rise * x)
         good = off <= max(1.5, 2 * _middle(off[good]) + 0.5)
     return rise, base
+
+
+def _inked(ink: Floats) -> Mask:
+    """Return where a line has far more ink than usual: there a stroke lies on it."""
+    if len(ink) < ALONG:
+        return np.zeros(len(ink), np.bool_)
+    padded = np.concatenate([ink[: ALONG // 2], ink, ink[-(ALONG // 2) :]])
+    smooth = np.convolve(padded, np.full(ALONG, 1 / ALONG, np.float32), "valid")
+    return smooth > INKED * _middle(smooth)
 
 
 def _middle(values: NDArray[np.number]) -> float:

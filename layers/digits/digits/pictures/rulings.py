@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.pictures.components import Component, find_components
-from digits.pictures.lines import CROSSING, Candidates, Ruling
+from digits.pictures.lines import CROSSING, INKED, Candidates, Ruling
 
 type Mask = NDArray[np.bool_]
 type Floats = NDArray[np.float32]
@@ -78,9 +78,14 @@ def erased(rulings: Sequence[Ruling], shape: tuple[int, ...]) -> Mask:
     return mask
 
 
-def is_piece(each: Component, lines: Sequence[Ruling], shape: tuple[int, ...]) -> bool:
-    """Return whether something is too short to be found as a line, but is of one, or of a further one at the border."""
-    height, width = shape
+def is_piece(each: Component, ink: Floats, lines: Sequence[Ruling]) -> bool:
+    """Return whether something is too short to be found as a line, but is of one, or of a further one at the border.
+
+    Args:
+        ink: float32 (height, width), how much ink there is.
+    """
+    height, width = ink.shape
+    amount = float(ink[each.top : each.bottom, each.left : each.right].sum()) / each.longest
     at_border = 0 in (each.left, each.top) or each.right == width or each.bottom == height
 
     def is_of(line: Ruling) -> bool:
@@ -91,10 +96,10 @@ def is_piece(each: Component, lines: Sequence[Ruling], shape: tuple[int, ...]) -
         )
         drift = abs(line.rise) * (last - first)
         off = abs((low + high - 1) / 2 - line.at((first + last - 1) / 2))
-        thin = high - low <= CROSSING * line.thickness + 1 + drift
-        return thin and (at_border or off <= line.thickness / 2 + 1)
+        alike = amount <= INKED * line.ink and high - low <= CROSSING * line.thickness + 1 + drift
+        return alike and (at_border or off <= line.thickness / 2 + 1)
 
-    return each.longest < SPAN * min(shape) and any(map(is_of, lines))
+    return each.longest < SPAN * min(ink.shape) and any(map(is_of, lines))
 
 
 def thickest_allowed(thickest: float, shape: tuple[int, ...]) -> float:

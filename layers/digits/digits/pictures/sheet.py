@@ -89,8 +89,8 @@ class Sheet:
             if is_grain(self.ink):
                 raise UnreadableDigitError(_ONLY_LINES, "blank")
         self._find()
-        if not box:
-            self._leave_out_pieces()
+        if not box and self._shows_pieces_alone():
+            raise UnreadableDigitError(_ONLY_LINES, "blank")
         return True
 
     def leave_out_shadows(self) -> None:
@@ -125,23 +125,18 @@ class Sheet:
         )
         return _without(self.ink[large], ~kept, self.factor)
 
-    def _leave_out_pieces(self) -> None:
-        """Erase what is left of lines."""
-        pieces = [each for each in self.components if is_piece(each, self._rulings, self.labels.shape)]
-        others = [each.longest for each in self.components if each not in pieces]
-        if max(others, default=0) < LEAST * min(self.labels.shape):
-            raise UnreadableDigitError(_ONLY_LINES, "blank")
-        self._erase(pieces)
+    def _shows_pieces_alone(self) -> bool:
+        """Return whether only pieces of lines and what is too small for a digit are left."""
+        ink = _reduced(self.ink, self.factor)
+        large = [each for each in self.components if each.longest >= LEAST * min(ink.shape)]
+        return all(is_piece(each, ink, self._rulings) for each in large)
 
     def _leave_out(self, what: str, components: Sequence[Component]) -> None:
-        self._left_out[what] += len(components)
-        self._erase(components)
-
-    def _erase(self, components: Sequence[Component]) -> None:
         if not components:
             return
         gone = _grown(np.isin(self.labels, [each.label for each in components]))
         self.ink = _without(self.ink, gone, self.factor)
+        self._left_out[what] += len(components)
         self._find()
 
     def _find(self) -> None:

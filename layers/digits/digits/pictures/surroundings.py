@@ -23,6 +23,8 @@ ASIDE = 0.12
 LOWER = 0.6
 BELOW = 0.2
 FREE = 0.18
+# One of two lines is a base if something stands on its very end.
+AT_END = 0.08
 # Thinner lines, in pixels, are hairlines.
 HAIRLINE = 2
 
@@ -49,7 +51,7 @@ def find_surroundings(mask: Mask, ink: Floats) -> list[Ruling]:
     if digit[top:].sum() > BELOW * digit.sum():
         return []
     double = len(lines) > 1 and all(_is_double(line, lines, mask.shape) for line in lines)
-    if not double and any(_is_base(line, mask) for line in lines):
+    if any(_is_base(line, mask, AT_END if double else FREE) for line in lines):
         return []
     return lines
 
@@ -78,8 +80,12 @@ def _is_double(line: Ruling, lines: list[Ruling], shape: tuple[int, ...]) -> boo
     )
 
 
-def _is_base(line: Ruling, mask: Mask) -> bool:
-    """Return whether what stands on a line does so at one of its ends, as the stroke of a 2 on its base."""
+def _is_base(line: Ruling, mask: Mask, free: float) -> bool:
+    """Return whether what stands on a line does so at one of its ends, as the stroke of a 2 on its base.
+
+    Args:
+        free: the share of its length that an underline goes on.
+    """
     x = np.arange(line.start, line.stop)
     top = np.rint(line.base + line.rise * x - line.thickness / 2).astype(np.intp)
     contact = np.ones(len(x), bool)
@@ -89,4 +95,4 @@ def _is_base(line: Ruling, mask: Mask) -> bool:
         places = np.clip(x + np.arange(-drift, drift + 1)[:, None], 0, mask.shape[1] - 1)
         contact &= mask[np.maximum(top - step, 0), places].any(axis=0)
     x = x[contact]
-    return len(x) > 0 and min(x[0] - line.start, line.stop - x[-1] - 1) < FREE * line.length
+    return len(x) > 0 and min(x[0] - line.start, line.stop - x[-1] - 1) < free * line.length
