@@ -189,7 +189,7 @@ def test_distorted_digits_are_kept_and_always_the_same(tmp_path: Path, monkeypat
     def refuse(*_: object) -> None:
         raise AssertionError("made again")
 
-    monkeypatch.setattr(robustness, "distort", refuse)
+    monkeypatch.setattr(robustness, "bring_all", refuse)
     kept = distorted_digits(part, tmp_path / "kept").rows
     for name, each in made.items():
         np.testing.assert_array_equal(each.labels, kept[name].labels)
