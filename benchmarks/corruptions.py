@@ -7,6 +7,7 @@ made from the test digits with other libraries: figures are close to those on th
 from __future__ import annotations
 
 import math
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,11 @@ type Corruption = Callable[[Values, Generator], Values]
 
 SIDE = 28
 _ROWS, _COLUMNS = np.indices((SIDE, SIDE))
+
+
+def picture(images: Pixels, name: str, index: int) -> Pixels:
+    """Return one of some MNIST images with a corruption; the same arguments always give the same picture."""
+    return corrupt(images[index], name, np.random.default_rng((zlib.crc32(name.encode()), index)))
 
 
 def corrupt(image: Pixels, name: str, generator: Generator) -> Pixels:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import sys
-import zlib
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
@@ -12,9 +11,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
-from benchmarks.corruptions import CORRUPTIONS, corrupt
+from benchmarks.corruptions import CORRUPTIONS, picture
 from benchmarks.machine import machine
 from benchmarks.models import Measured, digits_of, model_of, parser
 from digits.errors import DigitsError
@@ -59,14 +57,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return int(bool(mean["accuracy"] < AIM))
 
 
-def picture(part: Part, name: str, index: int) -> NDArray[np.uint8]:
-    """Return a digit of a part with a corruption; the same arguments always give the same picture."""
-    return corrupt(part.images[index], name, np.random.default_rng((zlib.crc32(name.encode()), index)))
-
-
 def _row(model: Measured, part: Part, name: str) -> dict[str, Any]:
     """Measure a corruption, print its row and return it; all shares are of all digits."""
-    forms = bring(partial(picture, part, name), len(part))
+    forms = bring(partial(picture, part.images, name), len(part))
     measured = row_of(name, answers_to(model.classifier, forms, part.labels), *model.thresholds)
     row = {
         "name": name,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
-import signal
+import subprocess
+import sys
 import traceback
 from collections.abc import Callable
-from multiprocessing import resource_tracker
-from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.connection import Connection, Pipe, wait
 
 from digits.errors import OperationError
 
@@ -23,10 +21,12 @@ def mapped[Result](function: Callable[[int], Result], count: int) -> list[Result
     """Return what a function makes of 0, 1 and so on, `count` results in order.
 
     Each core has a process of its own, as in threads Python would draw one picture at a time. Pipes join them, and
-    nothing else: Lambda has no shared memory, which pools and queues need.
+    nothing else: Lambda has no shared memory, which pools and queues need, and `multiprocessing` would run the module
+    that the runtime began with, and the handler, once more in each process.
 
     Args:
-        function: can be pickled, as can its results, if there are enough numbers for several processes.
+        function: of a module other than `__main__`, or a `partial` of such a one with arguments that can be pickled, if
+            there are enough numbers for several processes.
 
     Raises:
         OperationError: the function failed, as a note tells in full, or a process could not start or ended early.
@@ -36,8 +36,10 @@ def mapped[Result](function: Callable[[int], Result], count: int) -> list[Result
         return [function(number) for number in range(count)]
     workers: list[_Worker[Result]] = []
     try:
-        for first in range(processes):
-            workers.append(_Worker(function, range(first, count, processes)))
+        for _ in range(processes):
+            workers.append(_Worker())
+        for first, worker in enumerate(workers):
+            worker.begin(function, range(first, count, processes))
         at_work = workers
         while at_work:
             ready = wait([worker.pipe for worker in at_work])
@@ -53,30 +55,31 @@ def mapped[Result](function: Callable[[int], Result], count: int) -> list[Result
 class _Worker[Result]:
     """A process that calls the function for some of the numbers."""
 
-    pipe: Connection
-    results: list[Result]
-
-    def __init__(self, function: Callable[[int], Result], numbers: range) -> None:
-        self.results, self._count = [], len(numbers)
-        context = multiprocessing.get_context("spawn")
-        resource_tracker.ensure_running()  # which would unblock the signal below
-        self.pipe, theirs = context.Pipe(duplex=False)
+    def __init__(self) -> None:
+        self.results: list[Result] = []
+        self._count = 0
+        self.pipe, theirs = Pipe()
         with theirs:
-            self._process: SpawnProcess = context.Process(target=_work, args=(theirs, function, numbers), daemon=True)
-            # Ctrl-C reaches the whole group; this process ends the others, and they need not say anything.
-            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-            try:
-                self._process.start()
-            finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+            handle = theirs.fileno()
+            self._process = subprocess.Popen(
+                [sys.executable, "-c", f"from {__name__} import work; work({handle})"],
+                stdin=subprocess.DEVNULL,
+                pass_fds=[handle],
+                process_group=0,  # so that Ctrl-C does not reach it; this process ends it
+                env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            )
+
+    def begin(self, function: Callable[[int], Result], numbers: range) -> None:
+        """Hand its work over."""
+        self._count = len(numbers)
+        self.pipe.send((function, numbers))
 
     def receive(self) -> bool:
         """Take some results; return whether these were the last."""
         try:
             received = self.pipe.recv()
         except EOFError:
-            self._process.join()
-            raise OperationError(f"a process that drew pictures ended with status {self._process.exitcode}") from None
+            raise OperationError(f"a process that drew pictures ended with status {self._process.wait()}") from None
         if isinstance(received, str):
             failed = OperationError(f"drawing pictures failed: {received.splitlines()[-1]}")
             failed.add_note(received)
@@ -85,16 +88,24 @@ class _Worker[Result]:
         return len(self.results) == self._count
 
     def end(self) -> None:
+        """End the process, whether or not its work is done."""
         self.pipe.close()
         self._process.terminate()
-        self._process.join()
+        self._process.wait()
 
 
-def _work[Result](pipe: Connection, function: Callable[[int], Result], numbers: range) -> None:
-    try:
-        for first in range(0, len(numbers), TOGETHER):
-            pipe.send([function(number) for number in numbers[first : first + TOGETHER]])
-    except BrokenPipeError:  # nobody waits for it any more
-        pass
-    except Exception:
-        pipe.send(traceback.format_exc())
+def work(handle: int) -> None:
+    """Call a function for some numbers, all of which come through a pipe, and send the results back.
+
+    Args:
+        handle: the pipe's file descriptor.
+    """
+    with Connection(handle) as pipe:
+        try:
+            function, numbers = pipe.recv()
+            for first in range(0, len(numbers), TOGETHER):
+                pipe.send([function(number) for number in numbers[first : first + TOGETHER]])
+        except (BrokenPipeError, EOFError):  # nobody waits for it any more
+            pass
+        except Exception:
+            pipe.send(traceback.format_exc())

@@ -7,8 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from benchmarks import mnist_c, refusals
-from benchmarks.corruptions import CORRUPTIONS, corrupt
-from benchmarks.mnist_c import picture
+from benchmarks.corruptions import CORRUPTIONS, corrupt, picture
 from benchmarks.refusals import CAPITALS, FONTS, SIGNS, letters
 from training.dataset import load_subset
 
@@ -31,10 +30,10 @@ def test_there_are_fifteen_corruptions() -> None:
 
 @pytest.mark.parametrize("name", CORRUPTIONS)
 def test_a_corruption_changes_the_digit_and_is_always_the_same(name: str) -> None:
-    image = picture(PART, name, 3)
+    image = picture(PART.images, name, 3)
     assert image.dtype == np.uint8
     assert image.shape == (28, 28)
-    np.testing.assert_array_equal(image, picture(PART, name, 3))
+    np.testing.assert_array_equal(image, picture(PART.images, name, 3))
     assert np.abs(image.astype(int) - PART.images[3]).mean() > 2
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
+import subprocess
 from collections.abc import Callable
-from multiprocessing.context import SpawnProcess
+from typing import Any
 
 import pytest
 
@@ -19,6 +19,20 @@ from training.processes import TOGETHER, mapped
 def _several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(processes, "WORTHWHILE", 10)
     monkeypatch.setattr(os, "process_cpu_count", lambda: 3)
+
+
+@pytest.fixture
+def started(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.Popen[bytes]]:
+    """The processes that are started."""
+    all_of_them: list[subprocess.Popen[bytes]] = []
+
+    class Noted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            super().__init__(*arguments, **settings)
+            all_of_them.append(self)
+
+    monkeypatch.setattr(subprocess, "Popen", Noted)
+    return all_of_them
 
 
 def square(number: int) -> int:
@@ -41,29 +55,28 @@ def own_process(_: int) -> int:
     return os.getpid()
 
 
-def blocked(_: int) -> bool:
-    return signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+def own_group(_: int) -> int:
+    return os.getpgrp()
 
 
-def test_no_process_hears_ctrl_c_itself() -> None:
-    assert all(mapped(blocked, 100))
-    assert not blocked(0)
+def test_ctrl_c_reaches_no_process_but_this() -> None:
+    assert os.getpgrp() not in mapped(own_group, 100)
 
 
-def test_a_process_that_cannot_start_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    start = SpawnProcess.start
-    started: list[SpawnProcess] = []
+def test_a_process_that_cannot_start_is_told(
+    started: list[subprocess.Popen[bytes]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = subprocess.Popen
 
-    def start_one(process: SpawnProcess) -> None:
+    def start_one(*arguments: Any, **settings: Any) -> subprocess.Popen[bytes]:
         if started:
             raise BlockingIOError("try again later")
-        start(process)
-        started.append(process)
+        return start(*arguments, **settings)
 
-    monkeypatch.setattr(SpawnProcess, "start", start_one)
+    monkeypatch.setattr(subprocess, "Popen", start_one)
     with pytest.raises(OperationError, match="no process to draw pictures in: try again later"):
         mapped(square, 100)
-    assert not multiprocessing.active_children()
+    assert started[0].returncode == -signal.SIGTERM
 
 
 def test_results_come_in_order_whatever_the_number() -> None:
@@ -79,7 +92,10 @@ def test_many_are_spread_over_processes_and_few_are_not() -> None:
 @pytest.mark.parametrize(
     ("function", "message"), [(failing, "pictures failed: .*UnreadableDigitError: not 100"), (dying, "status -9")]
 )
-def test_a_failure_is_told_and_ends_the_others(function: Callable[[int], int], message: str) -> None:
+def test_a_failure_is_told_and_ends_the_others(
+    function: Callable[[int], int], message: str, started: list[subprocess.Popen[bytes]]
+) -> None:
     with pytest.raises(OperationError, match=message):
         mapped(function, 1000)
-    assert not multiprocessing.active_children()
+    assert len(started) == 3
+    assert all(process.returncode is not None for process in started)
