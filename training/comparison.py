@@ -139,11 +139,10 @@ def comparisons(old: ScoredModel, new: ScoredModel, margins: Margins) -> Iterato
     for name, right in old.right_by_row.items():
         yield _loss(f"row {name}", right, new.right_by_row[name], margins.row_accuracy)
     if old.accepts and new.accepts:
-        for family in (
-            name for name in old.accepted_by_family if name != FRAMED
-        ):  # which shows a digit that may well be read
-            more = new.accepted_by_family[family] - old.accepted_by_family[family]
-            name = f"no digit: {family}, difference"
+        for family, share in old.accepted_by_family.items():
+            if family == FRAMED:  # which shows a digit that may well be read
+                continue
+            name, more = f"no digit: {family}, difference", new.accepted_by_family[family] - share
             yield Check(name=name, figure=more, rule="at most", limit=margins.outliers_difference)
 
 
