@@ -38,6 +38,7 @@ class StopRequest:
         self._phase = "before"
         self._started = time.monotonic()
         self._signalled = False
+        self._abandoned = False
 
     def begin(self) -> None:
         """Mark the start of training, from which its time counts."""
@@ -47,9 +48,19 @@ class StopRequest:
     def end(self) -> None:
         """Mark the end of training."""
         self._phase = "after"
+        self.check()
+
+    def check(self) -> None:
+        """Raise KeyboardInterrupt if a signal has ended everything.
+
+        The signal itself raises it too, but in a finalizer, where Python may be just then, exceptions are lost.
+        """
+        if self._abandoned:
+            raise KeyboardInterrupt
 
     def elapsed_share(self) -> float:
         """Return the fraction of the time limit used: 1 or more if training must stop, 0 without a limit."""
+        self.check()
         elapsed = (time.monotonic() - self._started) / self._limit_seconds if self._limit_seconds else 0.0
         if elapsed >= 1 and self.reason is None:
             self.reason = f"the time limit of {self._limit_seconds:g} seconds"
@@ -60,8 +71,8 @@ class StopRequest:
         """Let a first SIGINT or SIGTERM stop only training; a second, or one before training, ends the process."""
 
         def ask(number: int, _: FrameType | None) -> None:
-            if self._signalled or self._phase == "before":
-                raise KeyboardInterrupt
+            self._abandoned = self._signalled or self._phase == "before"
+            self.check()
             self._signalled = True
             name = signal.Signals(number).name
             self.reason = self.reason or name

@@ -123,6 +123,7 @@ def run(
         ParityError: the exported model disagrees with the trained one.
         OperationError: training was stopped before it had learned anything.
     """
+    stop = stop or StopRequest()
     try:
         output.mkdir(parents=True, exist_ok=True)
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=output))
@@ -138,12 +139,13 @@ def run(
             distorted[0],
             outliers[0],
             seed,
-            stop=stop or StopRequest(),
+            stop=stop,
             progress=progress,
             added=added,
         )
         _check_trained(made.fitted)
         manifest = _write(partial, made, dataset, distorted, outliers, recipe=recipe, seed=seed, say=say)
+        stop.check()
         return partial.rename(output / manifest.version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)

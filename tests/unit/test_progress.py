@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from io import StringIO
 
 import pytest
@@ -77,6 +78,24 @@ def test_the_first_signal_ends_training_and_the_second_everything(capfd: pytest.
         assert "SIGINT: training ends with the best weights so far" in capfd.readouterr().err
         with pytest.raises(KeyboardInterrupt):
             os.kill(os.getpid(), signal.SIGTERM)
+
+
+def test_a_second_signal_counts_also_where_its_exception_is_lost(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Finalized:
+        def __del__(self) -> None:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    lost: list[object] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda raised: lost.append(raised.exc_type))
+    stop = StopRequest()
+    with stop.on_signals():
+        stop.begin()
+        os.kill(os.getpid(), signal.SIGINT)
+        Finalized()
+        assert lost == [KeyboardInterrupt]
+        for still_raises in (stop.elapsed_share, stop.end, stop.check):
+            with pytest.raises(KeyboardInterrupt):
+                still_raises()
 
 
 def test_a_signal_after_the_time_limit_is_the_first_one(capfd: pytest.CaptureFixture[str]) -> None:
