@@ -71,7 +71,7 @@ class StopRequest:
         """Let a first SIGINT or SIGTERM stop only training; a second, or one before training, ends the process."""
 
         def ask(number: int, _: FrameType | None) -> None:
-            self._abandoned = self._signalled or self._phase == "before"
+            self._abandoned |= self._signalled or self._phase == "before"
             self.check()
             self._signalled = True
             name = signal.Signals(number).name

@@ -98,6 +98,18 @@ def test_a_second_signal_counts_also_where_its_exception_is_lost(monkeypatch: py
                 still_raises()
 
 
+def test_a_signal_before_training_whose_exception_is_lost_still_ends_everything() -> None:
+    stop = StopRequest()
+    with stop.on_signals():
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        stop.begin()
+        with pytest.raises(KeyboardInterrupt):
+            os.kill(os.getpid(), signal.SIGINT)
+        with pytest.raises(KeyboardInterrupt):
+            stop.check()
+
+
 def test_a_signal_after_the_time_limit_is_the_first_one(capfd: pytest.CaptureFixture[str]) -> None:
     stop = StopRequest(limit_seconds=1e-9)
     with stop.on_signals():
