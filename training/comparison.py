@@ -55,8 +55,9 @@ class Margins:
 
 MARGINS = Margins(0.003, 0.01, 0.02, 0.025, 0.035, 0.02, 0.1, 0.03)
 # A few hundred digits cannot show differences that small: one digit of a class's 50 is 2 points. Trained on a few
-# thousand with six seeds, `quick` has calibration errors of 0.043 to 0.050.
-SMALL_MARGINS = Margins(0.02, 0.06, 0.04, 0.07, 0.07, 0.06, 0.3, 0.1)
+# thousand with six seeds, `quick` has calibration errors of 0.043 to 0.050, and in its worst row 0 to 0.067 of 60
+# digits wrong and accepted.
+SMALL_MARGINS = Margins(0.02, 0.06, 0.04, 0.07, 0.07, 0.1, 0.3, 0.1)
 SMALL_HOLDOUT = 2_000
 
 
