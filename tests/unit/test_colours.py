@@ -195,9 +195,9 @@ def test_large_pictures_are_decoded_in_colour_only_where_grey_shows_hardly_any_c
     modes: list[str] = []
     load = images._load
 
-    def noted(image: ImageFile.ImageFile, mode: str) -> None:
+    def noted(image: ImageFile.ImageFile, mode: str, long_side: int) -> None:
         modes.append(mode)
-        load(image, mode)
+        load(image, mode, long_side)
 
     monkeypatch.setattr(images, "_load", noted)
     decode(file_of(on_sheet(5, (0, 0, 90), (220, 220, 200), 1600), "JPEG"))

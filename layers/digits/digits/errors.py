@@ -3,10 +3,12 @@
     DigitsError
     ├── InputError                    what was given cannot be read; the message says what would be right
     │   └── ImageError                    not an image, damaged, empty or too many pixels
+    │       ├── TooMuchError                  the image holds more rows or digits than are read
     │       └── UnreadableDigitError          the image does not show exactly one readable digit; carries the verdict
     ├── UnavailableError              the service cannot answer now; trying again may help
     │   ├── StoreError                    the object store did not answer, or refused
     │   ├── NoModelError                  nothing has been published yet
+    │   ├── NoReaderError                 what is published reads single digits only
     │   ├── NoTokensError                 no token has been issued yet
     │   └── CorruptModelError             what is published fails its own proofs
     └── OperationError                an operator's command cannot be carried out
@@ -46,6 +48,22 @@ class ImageError(InputError):
     """The bytes cannot be used as an image."""
 
 
+class TooMuchError(ImageError):
+    """The image holds more rows, or a row more digits, than are read."""
+
+
+class FormFieldError(TooMuchError):
+    """A field of a form holds more than is read.
+
+    Attributes:
+        name: the field's.
+    """
+
+    def __init__(self, message: str, name: str) -> None:
+        super().__init__(message)
+        self.name = name
+
+
 class UnreadableDigitError(ImageError):
     """The image does not show exactly one readable digit.
 
@@ -78,6 +96,10 @@ class StoreError(UnavailableError):
 
 class NoModelError(UnavailableError):
     """No model has been published."""
+
+
+class NoReaderError(UnavailableError):
+    """The published model reads single digits only."""
 
 
 class NoTokensError(UnavailableError):

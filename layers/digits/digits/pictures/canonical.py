@@ -115,7 +115,7 @@ def canonicalize(grey: Pixels) -> CanonicalImage:
 def _drawn(ink: Floats) -> tuple[Pixels, tuple[str, ...]]:
     """Return ink that was cut out in canonical form, and what was done to its strokes."""
     drawn, steps = redraw(ink)
-    return _centred(_scaled(_cropped(drawn))), steps
+    return from_strokes(drawn), steps
 
 
 def _parts(sheet: Sheet, main: Group, scale: float, shape: tuple[int, ...]) -> tuple[PartImage, ...]:
@@ -148,6 +148,11 @@ def from_ink(ink: Floats) -> Pixels:
         UnreadableDigitError: there are only dots, or lines too fine.
     """
     return _drawn(np.pad(_cropped(ink), CUT_MARGIN))[0]
+
+
+def from_strokes(ink: Floats) -> Pixels:
+    """Bring ink that has been redrawn already into canonical form; arguments and errors as in `from_ink`."""
+    return _centred(_scaled(_cropped(ink)))
 
 
 def is_canonical(ink: Pixels) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 
 import numpy as np
@@ -50,12 +51,12 @@ class Group:
 
     components: tuple[Component, ...]
 
-    @property
+    @cached_property
     def area(self) -> int:
         """Number of pixels."""
         return sum(part.area for part in self.components)
 
-    @property
+    @cached_property
     def box(self) -> tuple[int, int, int, int]:
         """Left, top, right and bottom of the box around all; right and bottom lie outside."""
         return (
@@ -66,10 +67,40 @@ class Group:
         )
 
     @property
+    def left(self) -> int:
+        """First column."""
+        return self.box[0]
+
+    @property
+    def top(self) -> int:
+        """First row."""
+        return self.box[1]
+
+    @property
+    def right(self) -> int:
+        """Column after the last."""
+        return self.box[2]
+
+    @property
+    def bottom(self) -> int:
+        """Row after the last."""
+        return self.box[3]
+
+    @property
+    def width(self) -> int:
+        """Number of columns."""
+        return self.right - self.left
+
+    @property
     def height(self) -> int:
         """Number of rows."""
-        _, top, _, bottom = self.box
-        return bottom - top
+        return self.bottom - self.top
+
+    @property
+    def middle(self) -> tuple[float, float]:
+        """The column and the row half-way."""
+        left, top, right, bottom = self.box
+        return (left + right) / 2, (top + bottom) / 2
 
     def columns(self, overlap: float) -> list[Group]:
         """Return its parts that stand beside each other: they share fewer columns than a share of the narrower one."""

@@ -97,12 +97,13 @@ class DecodedImage:
     scale: float
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, long_side: int = LONG_SIDE) -> DecodedImage:
     """Return the grey pixels of an image file: upright, nothing transparent, large ones reduced.
 
     Args:
         data: a file in one of the FORMATS; only the first frame or page is read.
         max_pixels: a larger image is refused by its header, before it is decoded.
+        long_side: larger ones are reduced to about this.
 
     Raises:
         ImageError: empty, of another format, damaged, or too large.
@@ -113,7 +114,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _decode(data, max_pixels)
+            return _decode(data, max_pixels, long_side)
         except UnidentifiedImageError as error:
             raise ImageError(f"the bytes are not a {FORMAT_NAMES} image that can be read") from error
         except Image.DecompressionBombError as error:
@@ -125,7 +126,7 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS) -> DecodedImage:
             raise ImageError("the image is damaged or truncated") from error
 
 
-def _decode(data: bytes, max_pixels: int) -> DecodedImage:
+def _decode(data: bytes, max_pixels: int, long_side: int) -> DecodedImage:
     _check_size(_webp_canvas(data), max_pixels)
     with Image.open(BytesIO(data), formats=_PILLOW_NAMES) as image:
         size = image.size
@@ -134,15 +135,15 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
             # A tile is decoded whole, however small the picture is.
             _check_size((image.tag_v2.get(322, 1), image.tag_v2.get(323, 1)), max_pixels)
         mode = image.mode
-        _load(image, "L")
+        _load(image, "L", long_side)
         orientation = _orientation(image)
         if image.mode != mode and is_faint(image):
             # Colours are decoded after all.
             with Image.open(BytesIO(data), formats=_PILLOW_NAMES) as coloured:
-                _load(coloured, mode)
-                pixels, steps = _grey(coloured)
+                _load(coloured, mode, long_side)
+                pixels, steps = _grey(coloured, long_side)
         else:
-            pixels, steps = _grey(image)
+            pixels, steps = _grey(image, long_side)
     if max(pixels.shape) != max(size):
         steps.insert(0, f"reduced to {pixels.shape[1]}x{pixels.shape[0]}")
     if orientation is not None:
@@ -151,10 +152,10 @@ def _decode(data: bytes, max_pixels: int) -> DecodedImage:
     return DecodedImage(pixels, tuple(steps), max(size) / max(pixels.shape))
 
 
-def _load(image: ImageFile.ImageFile, mode: str) -> None:
-    if max(image.size) > LONG_SIDE:
+def _load(image: ImageFile.ImageFile, mode: str, long_side: int) -> None:
+    if max(image.size) > long_side:
         # Only JPEG can be reduced while it is decoded, by 2, 4 or 8; without its colours, in half of the time.
-        image.draft(mode, (LONG_SIDE, LONG_SIDE))
+        image.draft(mode, (long_side, long_side))
     image.load()
 
 
@@ -179,8 +180,8 @@ def _orientation(image: Image.Image) -> Image.Transpose | None:
         return None
 
 
-def _grey(image: Image.Image) -> tuple[Pixels, list[str]]:
-    factor = -(-max(image.size) // LONG_SIDE)
+def _grey(image: Image.Image, long_side: int) -> tuple[Pixels, list[str]]:
+    factor = -(-max(image.size) // long_side)
     if image.mode.startswith(("I", "F")):
         return _from_deep(np.asarray(image), factor), [f"{image.mode} scaled to 8 bits"]
     if image.mode == "LAB":

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.errors import UnreadableDigitError
-from digits.pictures.light import find_polarity, without_light
+from digits.pictures.light import SLENDER, find_polarity, without_light
 from digits.pictures.tones import sampled, split_tones
 
 type Floats = NDArray[np.float32]
@@ -44,11 +44,12 @@ class InkMap:
     uneven: bool
 
 
-def find_ink(grey: Floats) -> InkMap:
+def find_ink(grey: Floats, longest: float = SLENDER) -> InkMap:
     """Tell ink from paper.
 
     Args:
         grey: float32 (height, width), 0 to 255, of either polarity.
+        longest: how many times as long as wide a picture with a frame around it may be.
 
     Raises:
         UnreadableDigitError: `blank` or `no_contrast`.
@@ -56,13 +57,13 @@ def find_ink(grey: Floats) -> InkMap:
     if np.ptp(grey) < MIN_RANGE:
         raise UnreadableDigitError("the picture is blank: it shows one even tone", "blank")
     levels = split_tones(sampled(grey))
-    dark, even = find_polarity(grey, levels)
+    dark, even = find_polarity(grey, levels, longest)
     steps = ["inverted"] if dark else []
     bright = 255 - grey if dark else grey
     if even:
         raised = bright - (255 - levels.high if dark else levels.low)
     else:
-        raised = without_light(bright, dark)
+        raised = without_light(bright, dark, longest)
         steps.append("evened the light")
     return _strengthened(raised, tuple(steps), not even)
 

@@ -61,13 +61,18 @@ SLOPE_STEP = 4
 SMOOTH = 0.95
 
 
-def find_polarity(grey: Floats, levels: Tones) -> tuple[bool, bool]:
-    """Return whether the ink is darker than the paper, and whether the light is even."""
+def find_polarity(grey: Floats, levels: Tones, longest: float = SLENDER) -> tuple[bool, bool]:
+    """Return whether the ink is darker than the paper, and whether the light is even.
+
+    Args:
+        longest: how many times as long as wide a picture with a frame around it may be.
+    """
+    side = LIGHT_SIDE * times(grey, longest)
     bright = grey > levels.threshold
     share, inside, all_over = _ring_share(bright, 0), _ring_share(bright, FRAME), float(bright.mean())
     if share <= 0.5:
         inside, all_over = 1 - inside, 1 - all_over
-    if inside <= FRAMING and all_over <= FRAMED and max(grey.shape) <= SLENDER * min(grey.shape):  # a frame
+    if inside <= FRAMING and all_over <= FRAMED and max(grey.shape) <= longest * min(grey.shape):  # a frame
         share = 1 - share
     dark = share > 0.5
     spread = levels.high_spread if dark else levels.low_spread
@@ -77,22 +82,23 @@ def find_polarity(grey: Floats, levels: Tones) -> tuple[bool, bool]:
     stark = levels.low <= STARK * levels.high
     tight = stark and levels.separation >= BLURRED_TONES and _is_cropped_tightly(bright != dark)
     if not tight and (levels.separation < TWO_TONES or levels.low > DEEP_SHADOW * levels.high):
-        return _is_dark_minority(grey), False
+        return _is_dark_minority(grey, side), False
     if clear < TIGHT_BORDER:
-        dark = _has_bright_corners(bright) if stark else _is_dark_minority(grey)
-    if not tight and _has_shadow(bright != dark):
-        return _has_dark_strokes(grey), False
+        dark = _has_bright_corners(bright) if stark else _is_dark_minority(grey, side)
+    if not tight and _has_shadow(bright != dark, side):
+        return _has_dark_strokes(grey, side), False
     return dark, True
 
 
-def without_light(bright: Floats, dark_ink: bool) -> Floats:
+def without_light(bright: Floats, dark_ink: bool, longest: float = SLENDER) -> Floats:
     """Subtract what the paper would show without ink; on paper, light multiplies rather than adds.
 
     Args:
         bright: float32 (height, width), ink brighter than the paper.
         dark_ink: whether the picture as sent has dark ink on light paper.
+        longest: how many times as long as wide a picture of one digit may be; a longer one is of a row.
     """
-    small = np.rint(_resized(bright, FINE_LIGHT_SIDE))
+    small = np.rint(_resized(bright, FINE_LIGHT_SIDE * times(bright, longest)))
     slope = _slope(small.astype(np.uint8))
     level = small - slope
     lowest = level.min()
@@ -103,6 +109,12 @@ def without_light(bright: Floats, dark_ink: bool) -> Floats:
     paper: Floats = np.asarray(Image.fromarray(spread).resize((width, height), Image.Resampling.BILINEAR))
     light = np.maximum(255 - paper, 16) / 255 if dark_ink else 1
     return ((bright - paper) / light).astype(np.float32)
+
+
+def times(values: Floats, longest: float) -> float:
+    """Return how many times as large a picture of a row is looked at, as its digits are so much smaller."""
+    ratio = max(values.shape) / min(values.shape)
+    return max(1.0, ratio / SLENDER) if ratio <= longest else 1.0
 
 
 def _has_bright_corners(bright: NDArray[np.bool_]) -> bool:
@@ -128,26 +140,26 @@ def _ring_share(bright: NDArray[np.bool_], depth: float) -> float:
     return float(np.concatenate([part[0], part[-1], part[1:-1, 0], part[1:-1, -1]]).mean())
 
 
-def _has_shadow(ink: NDArray[np.bool_]) -> bool:
+def _has_shadow(ink: NDArray[np.bool_], side: float) -> bool:
     """Return whether some of what looks like ink is broader than any stroke, and reaches some of the sides."""
-    small = np.asarray(Image.fromarray(ink).convert("L").resize(_size(ink, LIGHT_SIDE), Image.Resampling.NEAREST))
+    small = np.asarray(Image.fromarray(ink).convert("L").resize(_size(ink, side), Image.Resampling.NEAREST))
     solid = opened(small, SOLID_WINDOW) > 0
     touched = (solid[0].any(), solid[-1].any(), solid[:, 0].any(), solid[:, -1].any())
     # A digit that is cropped tightly and stretched reaches all sides.
     return any(touched) and not all(touched) and bool(solid.mean() >= SOLID)
 
 
-def _is_dark_minority(grey: Floats) -> bool:
+def _is_dark_minority(grey: Floats, side: float) -> bool:
     """Return whether the picture's outliers against their surroundings are dark."""
-    small = _resized(grey, LIGHT_SIDE)
+    small = _resized(grey, side)
     window = LIGHT_WINDOW
     mean = _along_both(np.pad(small, window // 2, "edge"), np.mean, window)
     return float(((small - mean) ** 3).sum()) < 0
 
 
-def _has_dark_strokes(grey: Floats) -> bool:
+def _has_dark_strokes(grey: Floats, side: float) -> bool:
     """Return whether what is narrow is dark, whatever the light: by the top-hats of the logarithm of light."""
-    small = np.rint(LOG_UNIT * np.log1p(_resized(grey, LIGHT_SIDE) / LOG_FLOOR)).astype(np.uint8)
+    small = np.rint(LOG_UNIT * np.log1p(_resized(grey, side) / LOG_FLOOR)).astype(np.uint8)
     dark, bright = (opened(each, NARROW_WINDOW) for each in (255 - small, small))
     return float(((255.0 - small - dark) ** 3).sum()) > float(((small - 1.0 * bright) ** 3).sum())
 
@@ -202,11 +214,11 @@ def _along_both(padded: Floats, summary: Callable[..., Floats], window: int) -> 
     return padded.astype(np.float32)
 
 
-def _resized(grey: Floats, side: int) -> Floats:
+def _resized(grey: Floats, side: float) -> Floats:
     return np.asarray(Image.fromarray(grey).resize(_size(grey, side), Image.Resampling.BOX))
 
 
-def _size(values: NDArray[Any], side: int) -> tuple[int, int]:
+def _size(values: NDArray[Any], side: float) -> tuple[int, int]:
     """Return width and height at which the longer side is no longer than `side`."""
     height, width = values.shape
     factor = min(1.0, side / max(height, width))

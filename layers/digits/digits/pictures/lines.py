@@ -13,7 +13,7 @@ type Mask = NDArray[np.bool_]
 type Floats = NDArray[np.float32]
 type Places = NDArray[np.intp]
 
-# One run of a line is this share of the least span, and there is hardly a gap.
+# One run of a line is this share of the least span, or as is asked for, and there is hardly a gap.
 LONG_RUN = 0.9
 COVERED = 0.8
 BRIDGED = 0.03
@@ -76,7 +76,7 @@ class Candidates:
         components: the largest first.
     """
 
-    def __init__(self, mask: Mask, ink: Floats, span: float) -> None:
+    def __init__(self, mask: Mask, ink: Floats, span: float, run: float = LONG_RUN) -> None:
         self._mask, self._ink, self._span = mask, ink, span
         self._reach = 1 if max(mask.shape) < 200 else 2
         self.components: list[Component] = []
@@ -85,7 +85,7 @@ class Candidates:
             spread[step:] |= mask[:-step]
             spread[:-step] |= mask[step:]
         rows, starts, ends = find_runs(spread)
-        long = ends - starts >= max(6, LONG_RUN * span * mask.shape[1])
+        long = ends - starts >= max(6, run * span * mask.shape[1])
         if long.any():
             changes = np.zeros((len(mask), mask.shape[1] + 1), np.int8)
             np.add.at(changes, (rows[long], starts[long]), 1)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,6 +22,7 @@ from digits.pictures.windows import windowed
 type Floats = NDArray[np.float32]
 type Mask = NDArray[np.bool_]
 type Box = tuple[int, int, int, int]
+type LineFinder = Callable[[Mask, Floats, Sequence[Ruling]], list[Ruling]]
 
 # The longest side at which lines and connected components are found.
 COMPONENT_SIDE = 160
@@ -44,20 +45,35 @@ class Sheet:
         factor: by how much labels and boxes are smaller than the ink.
         labels: intp, the component of each pixel.
         components: largest first, specks included.
-        groups: components that are close together, without specks, the largest first.
     """
 
-    def __init__(self, ink: Floats) -> None:
+    def __init__(
+        self, ink: Floats, factor: int | None = None, find_lines: LineFinder = find_rulings, least: float = LEAST
+    ) -> None:
         """Find the components.
+
+        Args:
+            factor: by how much smaller components and lines are looked for; None is as suits a single digit.
+            least: among printed lines, something smaller than this share of the shorter side is no digit.
+            find_lines: returns the printed lines of a mask, given how much ink there is, and those known before.
 
         Raises:
             UnreadableDigitError: `no_contrast`, there is nothing but dots and lines too fine.
         """
         self.ink = ink
-        self.factor = _factor(ink)
+        self._given, self._find_lines, self._least = factor, find_lines, least
+        self.factor = factor or _factor(ink)
         self._rulings: list[Ruling] = []
+        self._groups: list[Group] | None = None
         self._left_out = {"line": 0, "shadow": 0, "thing at the border": 0, "mark": 0}
         self._find()
+
+    @property
+    def groups(self) -> list[Group]:
+        """Components that are close together, without specks, the largest first."""
+        if self._groups is None:
+            self._groups = grouped(self.components, APART, SPECK_SHARE)
+        return self._groups
 
     @property
     def steps(self) -> list[str]:
@@ -75,10 +91,10 @@ class Sheet:
         """
         left, top, right, bottom = (self.factor * side for side in box) if box else (0, 0, *self.ink.shape[::-1])
         part = self.ink[top:bottom, left:right]
-        factor = _factor(part)
+        factor = self._given or _factor(part)
         mask = stroke_mask(part, factor, FAINT_STROKE_INK)
         small = _reduced(part, factor)
-        rulings = find_surroundings(mask, small) if box else find_rulings(mask, small, self._rulings)
+        rulings = find_surroundings(mask, small) if box else self._find_lines(mask, small, self._rulings)
         if not rulings:
             return False
         self.ink = self.ink.copy()
@@ -113,8 +129,16 @@ class Sheet:
         """Erase dots, commas and underlines that are close to the digit but apart from it."""
         self._leave_out("mark", find_marks(self.groups[0].components))
 
+    def leave_out(self, components: Sequence[Component]) -> None:
+        """Erase what lies at the border."""
+        self._leave_out("thing at the border", components)
+
     def cut_out(self, group: Group) -> Floats:
         """Return the ink of a group alone, cropped to it with a margin."""
+        return self.cut_out_at(group)[0]
+
+    def cut_out_at(self, group: Group) -> tuple[Floats, int, int]:
+        """Return the ink of a group alone, cropped to it with a margin, and its left and top in pixels of the ink."""
         left, top, right, bottom = group.box
         margin = max(2, (bottom - top) // 10)
         rows, columns = slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
@@ -123,12 +147,12 @@ class Sheet:
             slice(rows.start * self.factor, rows.stop * self.factor),
             slice(columns.start * self.factor, columns.stop * self.factor),
         )
-        return _without(self.ink[large], ~kept, self.factor)
+        return _without(self.ink[large], ~kept, self.factor), large[1].start, large[0].start
 
     def _shows_pieces_alone(self) -> bool:
         """Return whether only pieces of lines and what is too small for a digit are left."""
         ink = _reduced(self.ink, self.factor)
-        large = [each for each in self.components if each.longest >= LEAST * min(ink.shape)]
+        large = [each for each in self.components if each.longest >= self._least * min(ink.shape)]
         return all(is_piece(each, ink, self._rulings) for each in large)
 
     def _leave_out(self, what: str, components: Sequence[Component]) -> None:
@@ -143,7 +167,7 @@ class Sheet:
         self.labels, self.components = find_components(stroke_mask(self.ink, self.factor))
         if not self.components:
             raise UnreadableDigitError("the picture shows only dots or lines too fine to be a digit", "no_contrast")
-        self.groups = grouped(self.components, APART, SPECK_SHARE)
+        self._groups = None
 
 
 def counted(count: int, what: str) -> str:

@@ -40,7 +40,7 @@ def stroke_mask(ink: Floats, factor: int = 1, least: float = STROKE_INK) -> NDAr
             side is ink: grain sets no block, a line through it does.
         least: ink that counts, as a share of the usual ink.
     """
-    mask = ink > least * _usual(ink)
+    mask = ink > least * usual_ink(ink)
     if factor == 1:
         return mask
     shares = Image.fromarray(mask.view(np.uint8) * np.uint8(255)).reduce(factor)
@@ -56,23 +56,48 @@ def redraw(ink: Floats) -> tuple[Floats, tuple[str, ...]]:
     Returns:
         float32, 0 to 1, with the digit about 80 pixels high or wide; the steps taken.
     """
-    sharp = _sharp(ink / _usual(ink))
+    sharp = _sharp(ink / usual_ink(ink))
     width = _stroke_width(sharp >= 0.5)
     wanted = float(np.clip(width, *STROKE_WIDTHS))
     # The pen also changes the digit's size, which is scaled back later.
     changes = round((wanted - width) / 2 * DRAWING_SIDE / (DRAWING_SIDE - wanted))
     if not changes:
         return sharp, ()
+    verb = "thickened" if changes > 0 else "thinned"
+    step = f"strokes {verb} from {width / 4:.1f} to {wanted / 4:.1f} pixels"
+    return _with_pen(sharp, changes), (step,)
+
+
+def redraw_line(ink: Floats, height: int) -> Floats:
+    """Redraw a row of digits without blur, its strokes as wide as those of digits that are 80 pixels high.
+
+    Args:
+        ink: float32 (height, width), 0 paper to 1 ink, cropped.
+        height: of the drawing, in pixels.
+
+    Returns:
+        float32 (height, width), 0 to 1.
+    """
+    size = max(4, round(ink.shape[1] * height / ink.shape[0])), height
+    low, high = EDGE_INK
+    large = np.asarray(Image.fromarray(ink / usual_ink(ink)).resize(size, Image.Resampling.BICUBIC))
+    sharp = np.clip((large - low) / (high - low), 0, 1).astype(np.float32)
+    width = _stroke_width(sharp >= 0.5)
+    # What fills its box has no edges to be measured by.
+    changes = max(round((float(np.clip(width, *STROKE_WIDTHS)) - width) / 2), -(height // 2))
+    return _with_pen(sharp, changes) if changes else sharp
+
+
+def _with_pen(sharp: Floats, changes: int) -> Floats:
+    """Return strokes that are wider all round by so many pixels, or narrower."""
     image = Image.fromarray((sharp * 255).astype(np.uint8))
     pen = ImageFilter.MaxFilter(3) if changes > 0 else ImageFilter.MinFilter(3)
     for _ in range(abs(changes)):
         image = image.filter(pen)
-    verb = "thickened" if changes > 0 else "thinned"
-    step = f"strokes {verb} from {width / 4:.1f} to {wanted / 4:.1f} pixels"
-    return np.asarray(image).astype(np.float32) / np.float32(255), (step,)
+    return np.asarray(image).astype(np.float32) / np.float32(255)
 
 
-def _usual(ink: Floats) -> np.float32:
+def usual_ink(ink: Floats) -> np.float32:
     """Return the usual amount of ink in a stroke."""
     return np.float32(split_tones(255 * np.clip(sampled(ink), 0, 1)).high / 255)
 
