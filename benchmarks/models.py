@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 import os
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from digits.model.classifier import Classifier
-from digits.model.identity import MODEL_FILE
+from digits.model.identity import MODEL_FILE, READER_FILE
 from digits.model.manifest import Manifest
+from digits.model.proof import LazyReader
 from training import dataset
 from training.artifacts import OUTPUT, latest_folder, read_folder
 from training.dataset import Dataset
@@ -17,10 +19,15 @@ from training.dataset import Dataset
 
 @dataclass(frozen=True)
 class Measured:
-    """A trained model."""
+    """A trained model.
+
+    Attributes:
+        numbers: its reader, if it has one.
+    """
 
     manifest: Manifest
     classifier: Classifier
+    numbers: LazyReader
 
     @property
     def thresholds(self) -> tuple[float | None, float | None]:
@@ -39,9 +46,26 @@ def parser(program: str, description: str, count: int) -> argparse.ArgumentParse
     )
     made.add_argument("--model", type=Path, metavar="FOLDER", help="instead of the newest in artifacts")
     made.add_argument("--data", metavar="PATH", help="MNIST, as the training command takes it")
-    made.add_argument("--count", type=int, metavar="N", default=count, help="pictures of each kind")
+    made.add_argument("--count", type=positive, metavar="N", default=count, help="pictures of each kind")
     made.add_argument("--json", type=Path, metavar="FILE", help="where to write the figures besides")
     return made
+
+
+def positive(text: str) -> int:
+    """Return a number that is at least 1; a `ValueError`, which a parser tells, says that it is not."""
+    if int(text) < 1:
+        raise ValueError(text)
+    return int(text)
+
+
+def folder_of(options: argparse.Namespace) -> Path:
+    """Return the folder of the model that is asked for.
+
+    Raises:
+        DataError: there is none.
+    """
+    folder: Path = options.model or latest_folder(OUTPUT)
+    return folder
 
 
 def model_of(options: argparse.Namespace) -> Measured:
@@ -51,8 +75,9 @@ def model_of(options: argparse.Namespace) -> Measured:
         DataError: there is none.
         CorruptModelError: it cannot be read.
     """
-    manifest, files = read_folder(options.model or latest_folder(OUTPUT))
-    return Measured(manifest, Classifier(files[MODEL_FILE]))
+    manifest, files = read_folder(folder_of(options))
+    numbers = LazyReader(manifest, partial(files.__getitem__, READER_FILE))
+    return Measured(manifest, Classifier(files[MODEL_FILE]), numbers)
 
 
 def digits_of(options: argparse.Namespace) -> Dataset:

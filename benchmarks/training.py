@@ -3,6 +3,9 @@
 Nothing is chosen here: the test digits are read after each epoch to tell when a run passes the published
 accuracy, and once at the end. The seconds exclude those readings, the import of TensorFlow, and what is drawn
 once for a data set: the digits distorted for calibration, unusual digits and outliers.
+
+Recipes are compared by their classifiers. The readers of numbers, which some share, are trained by themselves; drawing
+the lines that they learn from is part of their time.
 """
 
 from __future__ import annotations
@@ -12,9 +15,10 @@ import json
 import os
 import statistics
 import sys
+import tempfile
 import time
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -25,23 +29,27 @@ _IMPORTING = time.perf_counter()
 import keras  # noqa: E402
 
 from benchmarks.machine import machine  # noqa: E402
+from benchmarks.models import positive  # noqa: E402
 from digits.errors import DigitsError  # noqa: E402
 from digits.model.classifier import Classifier  # noqa: E402
 from training import dataset, job  # noqa: E402
 from training.additions import additions  # noqa: E402
 from training.artifacts import DISTORTED_FOLDER, OUTPUT  # noqa: E402
+from training.classifier import probabilities  # noqa: E402
 from training.dataset import Dataset, Part  # noqa: E402
 from training.evaluate import measure, wilson_interval  # noqa: E402
-from training.fit import StopRequest, probabilities  # noqa: E402
-from training.forms import Forms  # noqa: E402
+from training.fit import StopRequest  # noqa: E402
+from training.judging import Judging, judging  # noqa: E402
+from training.line_drawing import Source  # noqa: E402
+from training.lines import training_lines  # noqa: E402
 from training.provenance import library_versions  # noqa: E402
+from training.reading import make_reader  # noqa: E402
 from training.recipes import RECIPES, Recipe, find_recipe  # noqa: E402
-from training.refusals import judging_outliers  # noqa: E402
-from training.robustness import DistortedDigits, distorted_digits  # noqa: E402
 
 IMPORT_SECONDS = time.perf_counter() - _IMPORTING
 PUBLISHED_ACCURACY = 0.9906
 YARDSTICK = "reference"
+MOST_READER_SECONDS = 600  # of the reader of `default`
 RESULTS = Path(__file__).parent / "results/training.json"
 
 
@@ -69,6 +77,28 @@ class Run:
     size_bytes: int
 
 
+@dataclass(frozen=True)
+class ReaderRun:
+    """The reader of some recipes, trained once.
+
+    Attributes:
+        recipes: those that share it.
+        lines: how many it learned from.
+        drawing_seconds: for these lines.
+        total_seconds: those included, from the digits in memory to the exported reader.
+        holdout_accuracy: of the holdout's lines, exactly read.
+    """
+
+    recipes: list[str]
+    seed: int
+    lines: int
+    drawing_seconds: float
+    total_seconds: float
+    holdout_accuracy: float
+    parameters: int
+    size_bytes: int
+
+
 class _Watch(keras.callbacks.Callback):
     """Reads the test digits after each epoch, and tells the time without that."""
 
@@ -89,15 +119,19 @@ class _Watch(keras.callbacks.Callback):
         self.reading_seconds += time.perf_counter() - now
 
 
-def run(recipe: Recipe, data: Dataset, distorted: DistortedDigits, outliers: Mapping[str, Forms], seed: int) -> Run:
-    """Train once."""
-    added = additions(recipe, data.training, OUTPUT / DISTORTED_FOLDER)
+def run(recipe: Recipe, data: Dataset, on_holdout: Judging, seed: int) -> Run:
+    """Train a recipe's classifier once.
+
+    Args:
+        on_holdout: what the holdout makes, for calibration.
+    """
+    alone = replace(recipe, reader=None)
+    added = additions(alone, data.training, OUTPUT / DISTORTED_FOLDER)
     watch = _Watch(data.test)
     made = job.make(
-        recipe,
+        alone,
         data,
-        distorted,
-        outliers,
+        on_holdout,
         seed,
         stop=StopRequest(),
         progress=lambda _: None,
@@ -128,8 +162,36 @@ def run(recipe: Recipe, data: Dataset, distorted: DistortedDigits, outliers: Map
     )
 
 
+def run_reader(recipes: Sequence[Recipe], data: Dataset, on_holdout: Judging, seed: int) -> ReaderRun:
+    """Train the reader that some recipes share; its lines are drawn anew.
+
+    Args:
+        on_holdout: as of `run`, with numbers.
+    """
+    recipe = recipes[0].reader
+    assert recipe is not None
+    added = additions(replace(recipes[0], reader=None), data.training, OUTPUT / DISTORTED_FOLDER)
+    started = time.perf_counter()
+    with tempfile.TemporaryDirectory() as folder:
+        source = Source(data.training, added.unusual, added.outliers)
+        lines = training_lines(source, recipe.lines, Path(folder))
+    drawn = time.perf_counter()
+    made = make_reader(recipe, lines, on_holdout.numbers, seed, stop=StopRequest(), progress=lambda _: None)
+    ended = time.perf_counter()
+    return ReaderRun(
+        recipes=[each.name for each in recipes],
+        seed=seed,
+        lines=len(lines),
+        drawing_seconds=drawn - started,
+        total_seconds=ended - started,
+        holdout_accuracy=made.fitted.epochs[-1].holdout_accuracy,
+        parameters=made.fitted.network.count_params(),
+        size_bytes=len(made.model),
+    )
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Train every recipe with every seed, print one table and write the results."""
+    """Train every recipe with every seed, and every reader, print tables and write the results."""
     options = _parser().parse_args(arguments)
     try:
         recipes = [find_recipe(name) for name in options.recipes]
@@ -138,8 +200,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 2
     started = time.perf_counter()
-    distorted = distorted_digits(data.holdout, OUTPUT / DISTORTED_FOLDER)
-    outliers = judging_outliers(data.holdout, OUTPUT / DISTORTED_FOLDER)
+    read = any(recipe.reader for recipe in recipes)
+    on_holdout = judging(data.holdout, OUTPUT / DISTORTED_FOLDER, lambda _: None, with_numbers=read)
     field_seconds = time.perf_counter() - started
     print(f"{machine()}\n{data.name} from {data.source}; imports {IMPORT_SECONDS:.0f} s", flush=True)
     document = {
@@ -152,17 +214,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "field_digits_seconds": field_seconds,
     }
     runs: list[Run] = []
+    reader_runs: list[ReaderRun] = []
+    for each in _trained(options, recipes, data, on_holdout):
+        keras.backend.clear_session()
+        if isinstance(each, Run):
+            runs.append(each)
+            print(_line(each), flush=True)
+        else:
+            reader_runs.append(each)
+            print(_reader_line(each), flush=True)
+        figures = {"recipes": _summaries(runs), "readers": [asdict(reader) for reader in reader_runs]}
+        _write(options.json, {**document, **figures, "runs": [asdict(done) for done in runs]})
+    print("\n".join([_table(_summaries(runs)), *map(_reader_line, reader_runs)]))
+    print(f"written to {options.json}")
+    return 0
+
+
+def _trained(
+    options: argparse.Namespace, recipes: Sequence[Recipe], data: Dataset, on_holdout: Judging
+) -> Iterator[Run | ReaderRun]:
+    """Train every classifier with every seed, then every reader."""
     # Seed by seed, so that a slow minute of the machine meets every recipe.
     for seed in range(1, options.seeds + 1):
         for recipe in recipes:
             if recipe.name != YARDSTICK or seed <= options.reference_seeds:
-                runs.append(run(recipe, data, distorted, outliers, seed))
-                keras.backend.clear_session()
-                print(_line(runs[-1]), flush=True)
-                _write(options.json, {**document, "recipes": _summaries(runs), "runs": [asdict(each) for each in runs]})
-    print(_table(_summaries(runs)))
-    print(f"written to {options.json}")
-    return 0
+                yield run(recipe, data, on_holdout, seed)
+    for seed in range(1, options.reader_seeds + 1):
+        for sharing in _sharing(recipes):
+            yield run_reader(sharing, data, on_holdout, seed)
+
+
+def _sharing(recipes: Sequence[Recipe]) -> list[list[Recipe]]:
+    """Return the recipes that train a reader, those together that share one."""
+    readers = dict.fromkeys(recipe.reader for recipe in recipes if recipe.reader)
+    return [[recipe for recipe in recipes if recipe.reader == reader] for reader in readers]
 
 
 def _write(path: Path, document: dict[str, Any]) -> None:
@@ -174,17 +259,14 @@ def _write(path: Path, document: dict[str, Any]) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training", description="Compare the recipes.")
     parser.add_argument("--recipes", nargs="+", default=list(RECIPES), metavar="RECIPE", help="(default: all)")
-    parser.add_argument("--seeds", type=_count, default=5, metavar="N", help="seeds 1 to N of each (default: 5)")
-    parser.add_argument("--reference-seeds", type=_count, default=1, metavar="N", help="of the yardstick (default: 1)")
+    parser.add_argument("--seeds", type=positive, default=5, metavar="N", help="seeds 1 to N of each (default: 5)")
+    parser.add_argument(
+        "--reference-seeds", type=positive, default=1, metavar="N", help="of the yardstick (default: 1)"
+    )
+    parser.add_argument("--reader-seeds", type=positive, default=1, metavar="N", help="of the readers (default: 1)")
     parser.add_argument("--data", metavar="PATH", help="MNIST, as the training command takes it")
     parser.add_argument("--json", type=Path, default=RESULTS, metavar="FILE", help="where to write every figure")
     return parser
-
-
-def _count(text: str) -> int:
-    if int(text) < 1:
-        raise ValueError(text)
-    return int(text)
 
 
 def _summaries(runs: Sequence[Run]) -> list[dict[str, Any]]:
@@ -225,6 +307,19 @@ def _summary(runs: Sequence[Run], everything: Sequence[Run]) -> dict[str, Any]:
 
 def _line(each: Run) -> str:
     return f"{each.recipe:10} seed {each.seed}  {each.total_seconds:6.1f} s  test {each.test_accuracy:.2%}"
+
+
+def _reader_line(each: ReaderRun) -> str:
+    """Return what a reader took, with the verdict on that of `default`."""
+    verdict = ""
+    if "default" in each.recipes:
+        met = "met" if each.total_seconds <= MOST_READER_SECONDS else "MISSED"
+        verdict = f"; aim at most {MOST_READER_SECONDS} s: {met}"
+    return (
+        f"reader of {', '.join(each.recipes)}, seed {each.seed}: {each.total_seconds:.0f} s, of which "
+        f"{each.drawing_seconds:.0f} to draw {each.lines:,} lines{verdict}; {each.holdout_accuracy:.2%} of the "
+        f"holdout's lines, {each.parameters:,} parameters, {each.size_bytes:,} bytes"
+    )
 
 
 def _table(summaries: Sequence[dict[str, Any]]) -> str:

@@ -84,7 +84,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 def _training_digest() -> str:
     libraries = (ROOT / "requirements/train.txt").read_text()
-    return sha256(f"{code_sha256()} {libraries} {few_digits.DIGITS_PER_ROW}".encode())[:16]
+    few = (ROOT / "tests/few_digits.py").read_text()
+    return sha256(f"{code_sha256()} {libraries} {few}".encode())[:16]
 
 
 @pytest.fixture(scope="session")

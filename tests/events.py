@@ -16,6 +16,7 @@ from PIL import Image
 
 FOLDER = Path(__file__).parents[1] / "events"
 DIGITS = FOLDER / "digits"
+NUMBERS = FOLDER / "numbers"
 
 # name: (status, digits that must be read, in order)
 EXPECTED: dict[str, tuple[int, list[int]]] = {
@@ -33,6 +34,8 @@ EXPECTED: dict[str, tuple[int, list[int]]] = {
     "http_v2_predict_pixels": (200, [2]),
     "http_v2_predict_png": (200, [4]),
     "http_v2_preflight": (204, []),
+    "http_v2_read_form": (200, [2, 0, 2, 6, 7, 9, 0, 9, 8, 7]),
+    "http_v2_read_json": (200, [2, 0, 2, 6]),
     "http_v2_stage_predict_json": (200, [6]),
     "http_v2_wrong_token": (401, []),
     "rest_v1_custom_domain_predict_json": (200, [5]),
@@ -88,6 +91,11 @@ def digit_file(digit: int) -> bytes:
     return (DIGITS / f"{digit}.png").read_bytes()
 
 
+def number_file(name: str = "2026") -> bytes:
+    """Return the PNG file of a number, or of a form."""
+    return (NUMBERS / f"{name}.png").read_bytes()
+
+
 def image_json(digit: int = 7) -> dict[str, Any]:
     """Return a request document with the file of a real digit."""
     return {"image": base64.b64encode(digit_file(digit)).decode()}
@@ -124,7 +132,7 @@ def status_of(response: dict[str, Any]) -> int:
 
 
 def digits_of(response: dict[str, Any]) -> list[int]:
-    """Return the digits that a response tells, in order, whichever kind of answer it is."""
+    """Return the digits that a response tells, in order, whichever kind of answer it is; those of a form by fields."""
     length = response.get("headers", {}).get("inference-header-content-length")
     if length:
         tensor = base64.b64decode(response["body"])[int(length) :]
@@ -134,6 +142,9 @@ def digits_of(response: dict[str, Any]) -> list[int]:
     document = body_of(response)
     if "outputs" in document:
         return _argmax_rows(document["outputs"][0]["data"])
+    if "text" in document or "fields" in document:
+        texts = [field["text"] for field in document.get("fields", {"": document}).values()]
+        return [int(character) for character in "".join("".join(texts).split())]
     return [answer["pred"] for answer in document.get("predictions", [document]) if "pred" in answer]
 
 

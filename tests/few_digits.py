@@ -6,19 +6,25 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Any
 
-from training import refusals, robustness
+from training import numbers, recipes, refusals, robustness
 from training.__main__ import main
 
 DIGITS_PER_ROW = 60
 PICTURES_PER_KIND = 30
+LINES, LINE_EPOCHS = 12_000, 3
 
 
 def draw_few() -> None:
     """Have this process draw no more than that."""
     robustness.DIGITS_PER_ROW = DIGITS_PER_ROW
-    refusals.PICTURES_PER_KIND = PICTURES_PER_KIND
+    refusals.PICTURES_PER_KIND = numbers.PICTURES_PER_KIND = PICTURES_PER_KIND
+    for name, recipe in recipes.RECIPES.items():
+        if recipe.reader:
+            reader = replace(recipe.reader, lines=LINES, epochs=LINE_EPOCHS)
+            recipes.RECIPES[name] = replace(recipe, reader=reader)
 
 
 def handler(event: Any, context: Any) -> dict[str, Any]:

@@ -10,9 +10,9 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits import reading, verdicts
+from digits import numbers, reading, verdicts
 from digits.errors import DataError, DigitsError, ImageError, UnreadableDigitError
-from digits.model.identity import MODEL_FILE
+from digits.model.identity import MODEL_FILE, READER_FILE
 from digits.model.proof import LoadedModel, prove
 from digits.pictures.images import FORMAT_NAMES
 from digits.reading import Picture
@@ -31,6 +31,9 @@ Credentials come from where the AWS SDK looks for them.
 
 Errors are one line on standard error and exit status 2.
 """
+
+
+_WIDTH = 6  # of what is read, in characters; longer numbers take more
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -69,6 +72,7 @@ def _parser() -> argparse.ArgumentParser:
         "test", help="read images with the live model, or the last one trained here", description=test_command.__doc__
     )
     test.add_argument("images", nargs="+", metavar="IMAGE", help=f"a {FORMAT_NAMES} file of one digit")
+    test.add_argument("--number", action="store_true", help="read rows of digits instead of one digit")
     test.set_defaults(command=test_command)
 
     report = commands.add_parser("report", help="fetch a version's report", description=report_command.__doc__)
@@ -88,17 +92,28 @@ def test_command(options: argparse.Namespace) -> int:
     in_bucket = bool(os.environ.get("DIGITS_BUCKET"))
     loaded = Registry(find_bucket()).load() if in_bucket else _load_last_trained()
     model = f"model {loaded.manifest.version}" + ("" if in_bucket else f" of {OUTPUT}/, as DIGITS_BUCKET is not set")
-    print(f"{'digit':5}  {'confidence':>10}  {'sha256':12}  image        ({model})")
+    what, read = ("number", _read_number) if options.number else ("digit", _read_digit)
+    print(f"{what:>{_WIDTH}}  {'confidence':>10}  {'sha256':12}  image        ({model})")
     status = 0
     for path in options.images:
         try:
-            read = reading.read(Picture.of_file(_read_file(path)), loaded)
+            text, conf, accepted, digest = read(Picture.of_file(_read_file(path)), loaded)
         except ImageError as error:
             status = _fail(ImageError(f"{path}: {_in_words(error)}"))
             continue
-        doubt = "" if read.accepted else f"  ({verdicts.NOT_SURE})"
-        print(f"{read.pred:5}  {read.conf:10.4f}  {read.prepared.sha256[:12]}  {path}{doubt}")
+        doubt = "" if accepted else f"  ({verdicts.NOT_SURE})"
+        print(f"{text:>{_WIDTH}}  {conf:10.4f}  {digest[:12]}  {path}{doubt}")
     return status
+
+
+def _read_digit(picture: Picture, loaded: LoadedModel) -> tuple[str, float, bool, str]:
+    read = reading.read(picture, loaded)
+    return str(read.pred), read.conf, read.accepted, read.prepared.sha256
+
+
+def _read_number(picture: Picture, loaded: LoadedModel) -> tuple[str, float, bool, str]:
+    read = numbers.read(numbers.find(picture), loaded)
+    return read.text.replace("\n", " "), read.conf, read.accepted, read.sha256
 
 
 def _in_words(error: ImageError) -> str:
@@ -111,7 +126,7 @@ def _load_last_trained() -> LoadedModel:
         manifest, files = read_folder(latest_folder(OUTPUT))
     except DataError as error:
         raise DataError(f"{error}, or set DIGITS_BUCKET to the bucket that holds the models") from error
-    return prove(manifest, files.get(MODEL_FILE, b""))
+    return prove(manifest, files.get(MODEL_FILE, b""), reader=lambda: files.get(READER_FILE, b""))
 
 
 def report_command(options: argparse.Namespace) -> int:

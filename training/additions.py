@@ -1,4 +1,4 @@
-"""What a training has besides the digits of its data set: unusual digits, and outliers."""
+"""What a training has besides the digits of its data set: unusual digits, outliers, and lines of digits."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 
 from digits.pictures.canonical import SIDE
 from training.dataset import Part
+from training.line_drawing import Source
+from training.lines import Lines, training_lines
 from training.outliers import outlier_digits
 from training.recipes import Recipe
 from training.unusual import unusual_digits
@@ -28,10 +30,12 @@ class Additions:
     Attributes:
         unusual: digits as MNIST has too few.
         outliers: what is no digit: uint8 (n, 28, 28).
+        lines: what a reader learns from, made out of all of these; None where none is trained.
     """
 
     unusual: Part
     outliers: NDArray[np.uint8]
+    lines: Lines | None = None
 
 
 _NO_IMAGES = np.zeros((0, SIDE, SIDE), np.uint8)
@@ -51,4 +55,7 @@ def additions(recipe: Recipe, training: Part, kept_in: Path, say: Callable[[str]
     if recipe.outliers_in_batch:
         count = min(MOST_OUTLIERS, len(training) // 2)
         added = replace(added, outliers=outlier_digits(training, count, _SEED, kept_in, say).images)
+    if recipe.reader:
+        source = Source(training, added.unusual, added.outliers)
+        added = replace(added, lines=training_lines(source, recipe.reader.lines, kept_in, say))
     return added

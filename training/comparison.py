@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,13 +16,13 @@ from digits.model.judgement import ACCEPTED
 from digits.model.proof import LoadedModel
 from digits.registry.decisions import Check, Scores
 from training.answers import Answers, answers_by_family, answers_by_row
-from training.dataset import Part
 from training.evaluate import MIXTURE_ACCURACY, calibration_error, mixture
-from training.forms import Forms
+from training.judging import Judging
 from training.mixture import compose
+from training.number_answers import NumberAnswers, answers_by_kind
 from training.outliers import FRAMED
 from training.refusals import BLANK_SHEETS
-from training.robustness import DistortedDigits, table_of
+from training.robustness import table_of
 
 CONFIDENCE = 0.95  # one-sided
 LOWEST_ACCURACY = 0.95  # on the holdout, even if nothing is live
@@ -41,6 +41,8 @@ class Margins:
         wrong_accepted: the share of a row's digits that may be read wrongly and accepted; likewise.
         outliers_accepted: the share of a family's pictures, which show no digit, that may be accepted; likewise.
         outliers_difference: how many more of a family may be accepted than by the live model.
+        numbers: the share of a kind's pictures of numbers that may be lost; likewise.
+        numbers_wrong_accepted: the share of them that may be read wrongly and accepted.
     """
 
     accuracy: float
@@ -51,27 +53,28 @@ class Margins:
     wrong_accepted: float
     outliers_accepted: float
     outliers_difference: float
+    numbers: float
+    numbers_wrong_accepted: float
 
 
-MARGINS = Margins(0.003, 0.01, 0.02, 0.025, 0.035, 0.02, 0.1, 0.03)
+MARGINS = Margins(0.003, 0.01, 0.02, 0.025, 0.035, 0.02, 0.1, 0.03, 0.03, 0.025)
 # A few hundred digits cannot show differences that small: one digit of a class's 50 is 2 points. Trained on a few
 # thousand with six seeds, `quick` has calibration errors of 0.043 to 0.050, and in its worst row 0 to 0.067 of 60
 # digits wrong and accepted.
-SMALL_MARGINS = Margins(0.02, 0.06, 0.04, 0.07, 0.07, 0.1, 0.3, 0.1)
+SMALL_MARGINS = Margins(0.02, 0.06, 0.04, 0.07, 0.07, 0.1, 0.3, 0.1, 0.15, 0.1)
 SMALL_HOLDOUT = 2_000
 
 
 class ScoredModel:
     """A model's answers on the holdout, on distorted digits and on what must be refused."""
 
-    def __init__(
-        self, model: LoadedModel, holdout: Part, distorted: DistortedDigits, outliers: Mapping[str, Forms]
-    ) -> None:
+    def __init__(self, model: LoadedModel, judging: Judging) -> None:
+        holdout = judging.digits
         self.model, self.labels = model, holdout.labels
         accept, reject = model.manifest.acceptance_threshold, model.manifest.rejection_threshold
         clean = Answers.plain(model.classifier.predict(holdout.images), holdout.labels)
-        rows = answers_by_row(model.classifier, distorted)
-        families = answers_by_family(model.classifier, outliers)
+        rows = answers_by_row(model.classifier, judging.distorted)
+        families = answers_by_family(model.classifier, judging.outliers)
         self.right = clean.right
         self.right_by_row = {name: answers.right & answers.answered(accept, reject) for name, answers in rows.items()}
         self.calibration_error = calibration_error(clean.probabilities, clean.labels)
@@ -80,6 +83,7 @@ class ScoredModel:
         self.accepted_by_family = {
             name: float((answers.judged(accept, reject) == ACCEPTED).mean()) for name, answers in families.items()
         }
+        self.numbers = _numbers(model, judging)
 
     @property
     def accepts(self) -> bool:
@@ -98,6 +102,16 @@ class ScoredModel:
         )
 
 
+def _numbers(model: LoadedModel, judging: Judging) -> dict[str, tuple[NumberAnswers, NDArray[np.bool_]]]:
+    """Return the answers to pictures of numbers by kind, and which are accepted; none without a reader."""
+    if not model.numbers.exists:
+        return {}
+    reader = model.numbers.get()
+    accept, agree = reader.record.acceptance_threshold, reader.record.agreement_threshold
+    kinds = answers_by_kind(reader.network, model.classifier, judging.numbers)
+    return {kind: (answers, answers.accepted(accept, agree)) for kind, answers in kinds.items()}
+
+
 def promises(new: ScoredModel, margins: Margins) -> Iterator[Check]:
     """Return what a model has to show by itself, whatever is live."""
     yield Check(name="accuracy", figure=new.right.mean(), rule="at least", limit=LOWEST_ACCURACY)
@@ -110,6 +124,7 @@ def promises(new: ScoredModel, margins: Margins) -> Iterator[Check]:
         ),
     ):
         yield Check(name=name, figure=figure, rule="at most", limit=limit)
+    yield from number_promises(new, margins)
     if not new.accepts:
         return
     if new.mixture.accepted_accuracy is not None:
@@ -121,6 +136,23 @@ def promises(new: ScoredModel, margins: Margins) -> Iterator[Check]:
     for family, share in new.accepted_by_family.items():
         name, limit = f"no digit: {family}, accepted", MOST_ACCEPTED.get(family, margins.outliers_accepted)
         yield Check(name=name, figure=share, rule="at most", limit=limit)
+
+
+def number_promises(new: ScoredModel, margins: Margins) -> Iterator[Check]:
+    """Return what a reader has to show by itself."""
+    for kind, (answers, accepted) in new.numbers.items():
+        figure = float((accepted & ~answers.right).mean())
+        name = f"numbers: {kind}, wrong and accepted"
+        yield Check(name=name, figure=figure, rule="at most", limit=margins.numbers_wrong_accepted)
+
+
+def number_comparisons(old: ScoredModel, new: ScoredModel, margins: Margins) -> Iterator[Check]:
+    """Return what a reader has to show beside the live one; that there is one, first of all."""
+    if not old.numbers:
+        return
+    yield Check(name="readers of numbers", figure=float(bool(new.numbers)), rule="at least", limit=1)
+    for kind, (answers, _) in new.numbers.items():
+        yield _loss(f"numbers: {kind}", old.numbers[kind][0].right, answers.right, margins.numbers)
 
 
 def comparisons(old: ScoredModel, new: ScoredModel, margins: Margins) -> Iterator[Check]:
@@ -137,6 +169,7 @@ def comparisons(old: ScoredModel, new: ScoredModel, margins: Margins) -> Iterato
     for digit in range(len(CLASSES)):
         chosen = new.labels == digit
         yield _loss(f"digit {digit}", old.right[chosen], new.right[chosen], margins.class_accuracy)
+    yield from number_comparisons(old, new, margins)
     for name, right in old.right_by_row.items():
         yield _loss(f"row {name}", right, new.right_by_row[name], margins.row_accuracy)
     if old.accepts and new.accepts:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
@@ -20,6 +20,7 @@ from digits.model.manifest import (
     Manifest,
     Mixture,
     OutlierRow,
+    ReaderRecord,
     RecipeRecord,
     Robustness,
     TrainingRecord,
@@ -31,12 +32,12 @@ from training.dataset import Dataset
 from training.evaluate import acceptance_threshold, measure, mixture, rejection_threshold
 from training.export import check_parity, make_goldens
 from training.fit import Fitted
-from training.forms import Forms
+from training.judging import Judging
 from training.mixture import compose
 from training.provenance import code_revision, code_sha256, library_versions
 from training.quiet import quiet_libraries
 from training.recipes import Recipe
-from training.robustness import DistortedDigits, outlier_row, table_of
+from training.robustness import outlier_row, table_of
 
 if TYPE_CHECKING:
     from training.job import Made
@@ -70,15 +71,11 @@ class Evaluated:
 def evaluate(
     made: Made,
     dataset: Dataset,
-    distorted: Sequence[DistortedDigits],
-    outliers: Sequence[Mapping[str, Forms]],
+    of_holdout: Judging,
+    of_test: Judging,
     say: Callable[[str], None],
 ) -> Evaluated:
-    """Check that the exported model agrees with the trained one, and run it on all digits that it is judged by.
-
-    Args:
-        distorted: digits of the holdout, and of the test digits.
-        outliers: what must be refused, by family, made out of the holdout, and out of the test digits.
+    """Check that the exported classifier agrees with the trained one, and run it on all digits that it is judged by.
 
     Raises:
         ParityError: the exported model disagrees with the trained one.
@@ -88,13 +85,17 @@ def evaluate(
     difference = check_parity(made.fitted.network, classifier, dataset.test.images)
     say(f"LiteRT and Keras agree on all {len(dataset.test):,} test digits, probabilities within {difference:.1g}")
     on_holdout, on_test = (classifier.predict(part.images) for part in (dataset.holdout, dataset.test))
-    rows, families = answers_by_row(classifier, distorted[0]), answers_by_family(classifier, outliers[0])
-    test_rows, test_families = answers_by_row(classifier, distorted[1]), answers_by_family(classifier, outliers[1])
+    rows, families = (
+        answers_by_row(classifier, of_holdout.distorted),
+        answers_by_family(classifier, of_holdout.outliers),
+    )
+    test_rows = answers_by_row(classifier, of_test.distorted)
+    test_families = answers_by_family(classifier, of_test.outliers)
     clean = Answers.plain(on_holdout, dataset.holdout.labels)
     sent = compose(clean, rows, families)
     accept = acceptance_threshold(clean, sent)
     reject = rejection_threshold(clean, list(rows.values()), accept)
-    pooled = distorted[1].pooled()
+    pooled = of_test.distorted.pooled()
     return Evaluated(
         on_holdout=on_holdout,
         on_test=on_test,
@@ -111,9 +112,16 @@ def evaluate(
 
 
 def describe(
-    made: Made, dataset: Dataset, evaluated: Evaluated, *, recipe: Recipe, seed: int, files: dict[str, FileRecord]
+    made: Made,
+    dataset: Dataset,
+    evaluated: Evaluated,
+    *,
+    recipe: Recipe,
+    seed: int,
+    files: dict[str, FileRecord],
+    reader: ReaderRecord | None,
 ) -> Manifest:
-    """Return the manifest of a model made from this recipe, data set and seed."""
+    """Return the manifest of a version made from this recipe, data set and seed."""
     fitted, accept = made.fitted, evaluated.accept
     accepted = None if accept is None else evaluated.on_holdout.max(axis=1) >= accept
     created_at = datetime.now(UTC).replace(microsecond=0)
@@ -146,6 +154,7 @@ def describe(
         holdout_outliers=evaluated.holdout_outliers,
         test_outliers=evaluated.test_outliers,
         goldens=evaluated.goldens,
+        reader=reader,
     )
 
 

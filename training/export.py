@@ -21,9 +21,9 @@ from digits.model.classifier import MAX_BATCH, Classifier
 from digits.model.contract import CLASSES
 from digits.model.manifest import Golden
 from digits.model.proof import GOLDEN_TOLERANCE
+from training.classifier import probabilities
 from training.dataset import Part
 from training.evaluate import measure
-from training.fit import probabilities
 from training.quiet import quiet_libraries
 from training.recipes import LOGITS
 
@@ -31,9 +31,9 @@ PARITY_TOLERANCE = GOLDEN_TOLERANCE  # with a larger one, golden answers might f
 _EXAMPLES = 200  # to calibrate the ranges of int8 activations
 
 
-def divide_logits(network: keras.Model, temperature: float) -> None:
+def divide_logits(network: keras.Model, temperature: float, layer_name: str = LOGITS) -> None:
     """Fold a temperature into the layer that computes the logits, so that no operation is added."""
-    layer = network.get_layer(LOGITS)
+    layer = network.get_layer(layer_name)
     layer.set_weights([weights / temperature for weights in layer.get_weights()])
 
 

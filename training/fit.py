@@ -1,4 +1,4 @@
-"""Training: a recipe and digits in, a trained network out."""
+"""Training: a task in, a trained network out; for the classifier and for the reader alike."""
 
 from __future__ import annotations
 
@@ -9,19 +9,15 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from types import FrameType
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from digits.model.contract import CLASSES, OUTPUT
-from training.additions import NOTHING, Additions
-from training.augment import augment
-from training.dataset import Part
-from training.recipes import Recipe
-
-_EVALUATION_BATCH = 1_000
+from training.memory import keep_freed_memory
+from training.recipes import Schedule
 
 
 class StopRequest:
@@ -32,18 +28,27 @@ class StopRequest:
     """
 
     def __init__(self, limit_seconds: float | None = None) -> None:
-        """Set the longest time that training may take, counted from `begin`."""
+        """Set the longest time that training may take, counted from the first `begin`."""
         self.reason: str | None = None
         self._limit_seconds = limit_seconds
         self._phase = "before"
         self._started = time.monotonic()
         self._signalled = False
         self._abandoned = False
+        self._from, self._until = 0.0, 1.0
 
-    def begin(self) -> None:
-        """Mark the start of training, from which its time counts."""
+    def begin(self, until: float = 1.0) -> None:
+        """Mark the start of a training.
+
+        Args:
+            until: the share of the whole time at which it must end, so that another one can follow.
+        """
+        if self._phase == "before":
+            self._started = time.monotonic()
         self._phase = "training"
-        self._started = time.monotonic()
+        if not self._signalled:
+            self.reason = None
+        self._from, self._until = self._used(), until
 
     def end(self) -> None:
         """Mark the end of training."""
@@ -58,13 +63,23 @@ class StopRequest:
         if self._abandoned:
             raise KeyboardInterrupt
 
+    @property
+    def asked_for(self) -> bool:
+        """Whether somebody asked for it."""
+        return self._signalled
+
     def elapsed_share(self) -> float:
-        """Return the fraction of the time limit used: 1 or more if training must stop, 0 without a limit."""
+        """Return the fraction of this training's time used: 1 or more if it must stop, 0 without a limit."""
         self.check()
-        elapsed = (time.monotonic() - self._started) / self._limit_seconds if self._limit_seconds else 0.0
+        if not self._limit_seconds:
+            return 0.0
+        elapsed = (self._used() - self._from) / max(1e-9, self._until - self._from)
         if elapsed >= 1 and self.reason is None:
             self.reason = f"the time limit of {self._limit_seconds:g} seconds"
         return elapsed
+
+    def _used(self) -> float:
+        return (time.monotonic() - self._started) / self._limit_seconds if self._limit_seconds else 0.0
 
     @contextmanager
     def on_signals(self) -> Iterator[None]:
@@ -93,13 +108,13 @@ class Epoch:
     """What was measured at the end of an epoch; the last epoch may have been cut short.
 
     Attributes:
-        loss: mean over the epoch's steps, on augmented digits and outliers.
-        training_accuracy: of the epoch's augmented digits; outliers do not count.
+        loss: mean over the epoch's steps, on all that the network learns from.
+        training_accuracy: of the epoch's digits as they were augmented; None where it was not measured.
         seconds: since training began, this epoch's evaluation on the holdout included.
     """
 
     loss: float
-    training_accuracy: float
+    training_accuracy: float | None
     holdout_accuracy: float
     seconds: float
 
@@ -125,6 +140,7 @@ class Progress:
     """How far training has come.
 
     Attributes:
+        network: the name of what is trained.
         epoch: from 1.
         step: within the epoch, from 1.
         loss: mean over the epoch's steps so far.
@@ -133,6 +149,7 @@ class Progress:
         seconds_left: estimated from the steps so far.
     """
 
+    network: str
     epoch: int
     epochs: int
     step: int
@@ -143,16 +160,41 @@ class Progress:
     seconds_left: float
 
 
+class Task(Protocol):
+    """What a network is trained for: its schedule, what it learns from, and how it is judged."""
+
+    @property
+    def schedule(self) -> Schedule:
+        """How long, how fast, in batches of which size."""
+
+    @property
+    def example_count(self) -> int:
+        """How many examples an epoch has."""
+
+    def network(self) -> keras.Model:
+        """Return the untrained network."""
+
+    def settings(self) -> dict[str, Any]:
+        """Return what `compile` takes besides the optimizer: the loss, and a metric of the name `accuracy`."""
+
+    def kept_settings(self) -> dict[str, Any]:
+        """Return the same for the trained network, so that Keras alone can load it."""
+
+    def batches(self, seed: int) -> tf.data.Dataset:
+        """Return endless batches as Keras takes them."""
+
+    def holdout_accuracy(self, network: keras.Model) -> float:
+        """Return what share of the holdout a network reads right."""
+
+
 def fit(
-    recipe: Recipe,
-    training: Part,
-    holdout: Part,
+    task: Task,
     seed: int,
     *,
     stop: StopRequest,
     progress: Callable[[Progress], None],
     callbacks: Sequence[keras.callbacks.Callback] = (),
-    additions: Additions = NOTHING,
+    until: float = 1.0,
 ) -> Fitted:
     """Train a network from scratch; a run that is stopped keeps the weights that did best on the holdout.
 
@@ -162,54 +204,44 @@ def fit(
     Args:
         progress: called after every step.
         callbacks: further callbacks for Keras.
-        additions: what the network learns from besides; an outlier's target is uniform.
+        until: the share of the time limit at which it must end.
     """
+    keep_freed_memory()
     keras.utils.set_random_seed(seed)
-    stop.begin()
-    network = recipe.network()
-    optimizer = recipe.optimizer()
-    loss = keras.losses.CategoricalCrossentropy(label_smoothing=recipe.label_smoothing)
-    network.compile(
-        optimizer,
-        loss,
-        metrics=[_DigitAccuracy(name="accuracy")],
-        jit_compile=False,  # XLA was no faster on any CPU tried
-    )
-    course = _Course(recipe, holdout, stop, progress)
+    stop.begin(until)
+    network, schedule = task.network(), task.schedule
+    optimizer = schedule.optimizer()
+    network.compile(optimizer, jit_compile=False, **task.settings())  # XLA was no faster on any CPU tried
+    course = _Course(task, stop, progress)
     network.fit(
-        _batches(recipe, training, additions, seed),
-        epochs=recipe.epochs_for(len(training)),
-        steps_per_epoch=recipe.steps_for(len(training)),
+        task.batches(seed),
+        epochs=schedule.epochs_for(task.example_count),
+        steps_per_epoch=schedule.steps_for(task.example_count),
         shuffle=False,  # the batches are shuffled already
         callbacks=[course, *callbacks],
         verbose=0,
     )
     stop.end()
-    network.compile(optimizer, loss, metrics=["accuracy"])  # so that Keras alone can load it
+    network.compile(optimizer, **task.kept_settings())
     return Fitted(network, course.epochs, course.chosen_epoch, course.stopped_by)
-
-
-def probabilities(network: keras.Model, images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return what the network answers, float32 (n, 10), to uint8 images (n, 28, 28)."""
-    return np.asarray(network.predict(images, batch_size=_EVALUATION_BATCH, verbose=0)[OUTPUT.name])
 
 
 class _Course(keras.callbacks.Callback):
     """Sets the learning rate, watches the time, measures on the holdout and keeps the best weights."""
 
-    def __init__(self, recipe: Recipe, holdout: Part, stop: StopRequest, progress: Callable[[Progress], None]) -> None:
+    def __init__(self, task: Task, stop: StopRequest, progress: Callable[[Progress], None]) -> None:
         super().__init__()
         self.epochs: list[Epoch] = []
         self.chosen_epoch = 0
         self.stopped_by: str | None = None
-        self._recipe, self._holdout, self._stop, self._progress = recipe, holdout, stop, progress
+        self._task, self._stop, self._progress = task, stop, progress
         self._best: list[NDArray[np.float32]] = []
         self._steps_done = 0
         self._started = time.monotonic()
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, float] | None = None) -> None:  # noqa: ARG002
         """Set the learning rate for this step."""
-        self.model.optimizer.learning_rate = self._recipe.learning_rate(self._share(batch))
+        self.model.optimizer.learning_rate = self._task.schedule.learning_rate(self._share(batch))
 
     def on_train_batch_end(self, batch: int, logs: dict[str, float] | None = None) -> None:
         """Report progress, and stop training if requested."""
@@ -220,11 +252,10 @@ class _Course(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, float] | None = None) -> None:
         """Measure on the holdout."""
         logs = logs or {}
-        answers = probabilities(self.model, self._holdout.images).argmax(axis=1)
-        accuracy = float((answers == self._holdout.labels).mean())
+        accuracy = self._task.holdout_accuracy(self.model)
         if accuracy >= max((seen.holdout_accuracy for seen in self.epochs), default=0.0):
             self._best, self.chosen_epoch = self.model.get_weights(), epoch + 1
-        self.epochs.append(Epoch(logs["loss"], logs["accuracy"], accuracy, time.monotonic() - self._started))
+        self.epochs.append(Epoch(logs["loss"], logs.get("accuracy"), accuracy, time.monotonic() - self._started))
         self._tell(epoch + 1, self._steps_done, logs["loss"], self._share(0), ended=True)
         self.model.stop_training = self._stop.reason is not None
 
@@ -240,6 +271,7 @@ class _Course(keras.callbacks.Callback):
     def _tell(self, epoch: int, step: int, loss: float, share: float, ended: bool = False) -> None:
         self._progress(
             Progress(
+                network=self.model.name,
                 epoch=epoch,
                 epochs=self.params["epochs"],
                 step=step,
@@ -255,41 +287,3 @@ class _Course(keras.callbacks.Callback):
         """Return the fraction of training that is done, or of the time limit used if that is larger."""
         done = (len(self.epochs) + steps / self.params["steps"]) / self.params["epochs"]
         return min(1.0, max(done, self._stop.elapsed_share()))
-
-
-class _DigitAccuracy(keras.metrics.CategoricalAccuracy):
-    """The share of right answers to digits: outliers, whose targets are uniform, do not count."""
-
-    def update_state(self, y_true: tf.Tensor, y_pred: tf.Tensor, sample_weight: tf.Tensor | None = None) -> None:  # noqa: ARG002
-        """Count a batch."""
-        super().update_state(y_true, y_pred, tf.cast(tf.reduce_max(y_true, axis=-1) > 0.5, tf.float32))
-
-
-def _batches(recipe: Recipe, training: Part, additions: Additions, seed: int) -> tf.data.Dataset:
-    """Return endless batches: uint8 (n, 28, 28), targets float32 (n, 10) and weights float32 (n,).
-
-    The first `recipe.batch_size` are digits, the rest are outliers. The loss that Keras computes, a weighted sum
-    over n, is the mean over the digits plus the outliers' mean times `recipe.outlier_weight`.
-    """
-    images = tf.concat([training.images, additions.unusual.images], axis=0)
-    targets = tf.one_hot(np.concatenate([training.labels, additions.unusual.labels]), len(CLASSES))
-    outliers = tf.constant(additions.outliers)
-    digits, others = recipe.batch_size, recipe.outliers_in_batch if len(additions.outliers) else 0
-    uniform = tf.fill([others, len(CLASSES)], 1 / len(CLASSES))
-    shares = [tf.fill([digits], 1 / digits), tf.fill([others], recipe.outlier_weight / max(1, others))]
-    weights = tf.concat(shares, axis=0) * (digits + others)
-
-    def batch(number: tf.Tensor, indices: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        number = tf.cast(number, tf.int32)
-        chosen = tf.gather(images, indices)
-        if others:
-            any_of = tf.random.stateless_uniform([others], tf.stack([seed, -1 - number]), 0, len(outliers), tf.int32)
-            chosen = tf.concat([chosen, tf.gather(outliers, any_of)], axis=0)
-        chosen = tf.cast(chosen, tf.float32)
-        if recipe.augmentation is not None:
-            chosen = augment(chosen, recipe.augmentation, tf.stack([seed, number]))
-        return tf.cast(tf.round(chosen), tf.uint8), tf.concat([tf.gather(targets, indices), uniform], axis=0), weights
-
-    order = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed)
-    epochs = order.batch(digits, drop_remainder=True).repeat()
-    return epochs.enumerate().map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)

@@ -1,4 +1,4 @@
-"""The training job: data set and recipe in, a folder with one version of the model out."""
+"""The training job: data set and recipe in, a folder with one version of the models out."""
 
 from __future__ import annotations
 
@@ -6,31 +6,36 @@ import shutil
 import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import numpy as np
 
 from digits.errors import ConfigurationError, OperationError
-from digits.model.identity import MANIFEST_FILE, MODEL_FILE, sha256
-from digits.model.manifest import FileRecord, Manifest, Metrics
+from digits.model.classifier import Classifier
+from digits.model.identity import MANIFEST_FILE, MODEL_FILE, READER_FILE, sha256
+from digits.model.manifest import FileRecord, Manifest, Metrics, ReaderRecord
 from training import mixture, report
 from training.additions import Additions, additions
 from training.answers import NO_DIGIT, Answers
 from training.artifacts import DISTORTED_FOLDER, REPORT_FOLDER
+from training.classifier import DigitTask, probabilities
 from training.dataset import Dataset, Part
 from training.description import describe, evaluate
 from training.evaluate import fit_temperature, rejection_threshold
 from training.export import compare, divide_logits, to_litert
-from training.fit import Fitted, Progress, StopRequest, fit, probabilities
+from training.fit import Fitted, Progress, StopRequest, fit
 from training.forms import Forms
+from training.judging import Judging, judging
+from training.reading import MadeReader, describe_reader, make_reader
 from training.recipes import Recipe
-from training.refusals import judging_outliers
-from training.robustness import DistortedDigits, distorted_digits
+from training.robustness import DistortedDigits
 
-KERAS_FILE = "model.keras"
-WORTH_KEEPING = 0.5  # the least holdout accuracy of a run that was stopped early
+KERAS_FILE, READER_KERAS_FILE = "model.keras", "reader.keras"
+# Of a time limit, where a reader is trained after the classifier.
+CLASSIFIER_SHARE = 0.4
+WORTH_KEEPING = 0.5  # the least holdout accuracy of a run that was stopped early, and of any reader
 
 
 @dataclass(frozen=True)
@@ -40,19 +45,20 @@ class Made:
     Attributes:
         temperature: what the logits were divided by.
         wall_seconds: from the arrays in memory to the exported model.
+        reader: reads numbers; None where none was trained.
     """
 
     fitted: Fitted
     temperature: float
     model: bytes
     wall_seconds: float
+    reader: MadeReader | None = None
 
 
 def make(
     recipe: Recipe,
     dataset: Dataset,
-    distorted: DistortedDigits,
-    outliers: Mapping[str, Forms],
+    judging: Judging,
     seed: int,
     *,
     stop: StopRequest,
@@ -60,26 +66,31 @@ def make(
     callbacks: Sequence[keras.callbacks.Callback] = (),
     added: Additions,
 ) -> Made:
-    """Train, calibrate and export.
+    """Train, calibrate and export both networks.
 
     Args:
-        added: what the network learns from besides the training digits.
-        distorted, outliers: some holdout digits, distorted, and what is no digit: calibration is over the mixture.
+        judging: made out of the holdout: calibration is over the mixture.
+        added: what the networks learn from besides the training digits.
+        callbacks: of the classifier's training.
     """
     started = time.monotonic()
     fitted = fit(
-        recipe,
-        dataset.training,
-        dataset.holdout,
+        DigitTask(recipe, dataset.training, dataset.holdout, added),
         seed,
         stop=stop,
         progress=progress,
         callbacks=callbacks,
-        additions=added,
+        until=CLASSIFIER_SHARE if recipe.reader else 1.0,
     )
-    temperature = _temperature(fitted.network, dataset.holdout, distorted, outliers)
+    _check_trained(fitted)
+    temperature = _temperature(fitted.network, dataset.holdout, judging.distorted, judging.outliers)
     divide_logits(fitted.network, temperature)
-    return Made(fitted, temperature, to_litert(fitted.network), time.monotonic() - started)
+    made = Made(fitted, temperature, to_litert(fitted.network), time.monotonic() - started)
+    if recipe.reader is None or added.lines is None or stop.asked_for:
+        return made
+    reader = make_reader(recipe.reader, added.lines, judging.numbers, seed, stop=stop, progress=progress)
+    worth_keeping = _accuracy_of(reader.fitted) >= WORTH_KEEPING
+    return replace(made, reader=reader if worth_keeping else None, wall_seconds=time.monotonic() - started)
 
 
 def _temperature(network: keras.Model, clean: Part, distorted: DistortedDigits, outliers: Mapping[str, Forms]) -> float:
@@ -130,41 +141,46 @@ def run(
     except OSError as error:
         raise ConfigurationError(f"nothing can be written to {output}: {error.strerror}") from error
     try:
-        distorted = [distorted_digits(part, output / DISTORTED_FOLDER, say) for part in (dataset.holdout, dataset.test)]
-        outliers = [judging_outliers(part, output / DISTORTED_FOLDER, say) for part in (dataset.holdout, dataset.test)]
+        on_holdout, on_test = judging_parts(recipe, dataset, output / DISTORTED_FOLDER, say)
         added = additions(recipe, dataset.training, output / DISTORTED_FOLDER, say)
-        made = make(
-            recipe,
-            dataset,
-            distorted[0],
-            outliers[0],
-            seed,
-            stop=stop,
-            progress=progress,
-            added=added,
-        )
-        _check_trained(made.fitted)
-        manifest = _write(partial, made, dataset, distorted, outliers, recipe=recipe, seed=seed, say=say)
+        made = make(recipe, dataset, on_holdout, seed, stop=stop, progress=progress, added=added)
+        if recipe.reader and made.reader is None:
+            say("reader: none, as training ended before it had learned to read")
+        manifest = _write(partial, made, dataset, on_holdout, on_test, recipe=recipe, seed=seed, say=say)
         stop.check()
         return partial.rename(output / manifest.version)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
+def judging_parts(
+    recipe: Recipe, dataset: Dataset, kept_in: Path, say: Callable[[str], None]
+) -> tuple[Judging, Judging]:
+    """Return what a recipe's models are judged by, made out of the holdout and out of the test digits."""
+    of_holdout, of_test = (
+        judging(part, kept_in, say, with_numbers=recipe.reader is not None) for part in (dataset.holdout, dataset.test)
+    )
+    return of_holdout, of_test
+
+
 def _check_trained(fitted: Fitted) -> None:
-    accuracy = fitted.epochs[fitted.chosen_epoch - 1].holdout_accuracy
+    accuracy = _accuracy_of(fitted)
     if fitted.stopped_by and accuracy < WORTH_KEEPING:
         raise OperationError(
             f"{fitted.stopped_by} stopped training at {accuracy:.0%} holdout accuracy: that is not worth keeping"
         )
 
 
+def _accuracy_of(fitted: Fitted) -> float:
+    return fitted.epochs[fitted.chosen_epoch - 1].holdout_accuracy
+
+
 def _write(
     folder: Path,
     made: Made,
     dataset: Dataset,
-    distorted: Sequence[DistortedDigits],
-    outliers: Sequence[Mapping[str, Forms]],
+    on_holdout: Judging,
+    on_test: Judging,
     *,
     recipe: Recipe,
     seed: int,
@@ -175,8 +191,9 @@ def _write(
     (folder / MODEL_FILE).write_bytes(made.model)
     network.save(folder / KERAS_FILE)
     say(f"exported to LiteRT: {len(made.model):,} bytes, {network.count_params():,} parameters")
-    evaluated = evaluate(made, dataset, distorted, outliers, say)
-    manifest = describe(made, dataset, evaluated, recipe=recipe, seed=seed, files=_file_records(folder))
+    evaluated = evaluate(made, dataset, on_holdout, on_test, say)
+    reader = _write_reader(folder, made, on_holdout, on_test, say)
+    manifest = describe(made, dataset, evaluated, recipe=recipe, seed=seed, files=_file_records(folder), reader=reader)
     report.write(
         folder / REPORT_FOLDER,
         manifest,
@@ -190,6 +207,19 @@ def _write(
     manifest = manifest.model_copy(update={"files": _file_records(folder)})
     (folder / MANIFEST_FILE).write_bytes(manifest.to_json())
     return manifest
+
+
+def _write_reader(
+    folder: Path, made: Made, on_holdout: Judging, on_test: Judging, say: Callable[[str], None]
+) -> ReaderRecord | None:
+    """Write the reader's files, if there is one, and return what the manifest says of it."""
+    if made.reader is None:
+        return None
+    network = made.reader.fitted.network
+    (folder / READER_FILE).write_bytes(made.reader.model)
+    network.save(folder / READER_KERAS_FILE)
+    say(f"reader exported to LiteRT: {len(made.reader.model):,} bytes, {network.count_params():,} parameters")
+    return describe_reader(made.reader, Classifier(made.model), on_holdout, on_test, say)
 
 
 def _accuracy(test: Metrics) -> str:

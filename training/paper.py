@@ -12,6 +12,8 @@ from training.drawing import Floats, Pixels, blurred, enlarged, grey, jpeg, thic
 
 type Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
+FAINTEST = 40  # of a stroke, of 255
+MNIST_HEIGHT = 20  # of a digit, in its pixels
 LEAST, MOST = 48, 400  # sides of a picture, in pixels
 SKEW_DEGREES = 3.0
 
@@ -25,22 +27,31 @@ class Paper:
         printed: how dark printed lines are, likewise.
         light: what falls on it, likewise.
         along, down: pixels from the middle, in the direction of the rulings, which are skew.
-        pixels: how much thicker than MNIST's the pen is, in pixels of 112, all round.
+        pixels: how much thicker than MNIST's the pen is, in pixels of 112, all round; None draws MNIST's own strokes,
+            soft as they are.
         dark: the share of light that ink takes.
         white: the share of light that paper reflects.
     """
 
-    def __init__(self, generator: Generator, least: int = LEAST) -> None:
+    def __init__(self, generator: Generator, least: int = LEAST, size: tuple[int, int] | None = None) -> None:
+        """Lay a sheet down.
+
+        Args:
+            least: the least height, in pixels.
+            size: width and height, in pixels; None is about as wide as high.
+        """
         self.generator = generator
         self.side = round(math.exp(generator.uniform(math.log(least), math.log(MOST))))
         self.width = int(np.clip(self.side * generator.uniform(0.8, 1.25), LEAST, MOST))
+        if size:
+            self.width, self.side = size
         shape = (self.side, self.width)
         self.ink, self.printed, self.light = (np.zeros(shape, np.float32) for _ in range(3))
         middle = np.array([self.side / 2, self.width / 2], np.float32)
         self.y, self.x = np.indices(shape, np.float32) - middle[:, None, None]
         skew = math.radians(generator.uniform(-SKEW_DEGREES, SKEW_DEGREES)) if generator.random() < 0.6 else 0.0
         self.along, self.down = self.turned(skew)
-        self.pixels = int(generator.choice((-3, -2, -1, 0, 0, 1)))
+        self.pixels: int | None = int(generator.choice((-3, -2, -1, 0, 0, 1)))
         self.dark = generator.uniform(0.55, 0.88)
         self.white = generator.uniform(0.75, 0.97)
         across = self.turned(generator.uniform(0, 2 * math.pi))[0] / self.side + 0.5
@@ -67,7 +78,7 @@ class Paper:
 
     def pen(self, image: Pixels, height: float, width: float = math.inf) -> Floats:
         """Return a digit without its margin at a height in pixels, less if it were wider than `width`."""
-        drawn = _drawn(image, self.pixels)
+        drawn = _soft(image) if self.pixels is None else _drawn(image, self.pixels)
         return sized(drawn, round(min(height, width * drawn.shape[0] / drawn.shape[1])))
 
     def put(self, ink: Floats, x: float, y: float) -> Box:
@@ -138,6 +149,16 @@ class Paper:
             seen += np.float32(generator.uniform(0.5, 4)) * noise
         return jpeg(grey(seen), int(generator.integers(40, 90))) if generator.random() < 0.6 else grey(seen)
 
+    def scan(self) -> Pixels:
+        """Return what a scanner sees in even light: sharp or a little blurred, clean or grainy."""
+        generator = self.generator
+        seen = 255 * self.reflected()
+        if generator.random() < 0.4:
+            seen = blurred(seen, generator.uniform(0.1, 0.35) * (self.box[3] - self.box[1]) / MNIST_HEIGHT)
+        if generator.random() < 0.5:
+            seen += np.float32(generator.uniform(0.5, 6)) * generator.standard_normal(seen.shape, np.float32)
+        return grey(seen)
+
 
 def sized(ink: Floats, height: int) -> Floats:
     """Return drawn ink at another height, float32, 0 to 1, with sharp edges."""
@@ -153,3 +174,11 @@ def _drawn(image: Pixels, pixels: int) -> Floats:
     rows, columns = (np.flatnonzero(drawn.any(axis=axis)) for axis in (1, 0))
     soft = np.asarray(Image.fromarray(drawn).filter(ImageFilter.GaussianBlur(1)))
     return soft[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32) / np.float32(255)
+
+
+def _soft(image: Pixels) -> Floats:
+    """Return the digit without its margin in MNIST's own greys, float32, 0 to 1, enlarged as in `_drawn`."""
+    side = 4 * image.shape[0]
+    large = np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.BICUBIC))
+    rows, columns = (np.flatnonzero((large >= FAINTEST).any(axis=axis)) for axis in (1, 0))
+    return large[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].astype(np.float32) / np.float32(255)

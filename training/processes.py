@@ -17,7 +17,7 @@ WORTHWHILE = 1000
 TOGETHER = 50
 
 
-def mapped[Result](function: Callable[[int], Result], count: int) -> list[Result]:
+def mapped[Result](function: Callable[[int], Result], count: int, worthwhile: int = WORTHWHILE) -> list[Result]:
     """Return what a function makes of 0, 1 and so on, `count` results in order.
 
     Each core has a process of its own, as in threads Python would draw one picture at a time. Pipes join them, and
@@ -27,11 +27,12 @@ def mapped[Result](function: Callable[[int], Result], count: int) -> list[Result
     Args:
         function: of a module other than `__main__`, or a `partial` of such a one with arguments that can be pickled, if
             there are enough numbers for several processes.
+        worthwhile: so many take longer than a process takes to start.
 
     Raises:
         OperationError: the function failed, as a note tells in full, or a process could not start or ended early.
     """
-    processes = min(os.process_cpu_count() or 1, count // WORTHWHILE)
+    processes = min(os.process_cpu_count() or 1, count // worthwhile)
     if processes < 2:
         return [function(number) for number in range(count)]
     workers: list[_Worker[Result]] = []

@@ -35,10 +35,11 @@ class ProgressLine:
 
 
 def describe(progress: Progress) -> str:
-    """Return epoch, step, loss, holdout accuracy and time left as one line."""
+    """Return network, epoch, step, loss, holdout accuracy and time left as one line."""
     holdout = f"{progress.holdout_accuracy:.2%}" if progress.holdout_accuracy is not None else "–"
     minutes, seconds = divmod(round(progress.seconds_left), 60)
+    step = f"{progress.step:>{len(str(progress.steps))}}/{progress.steps}"
     return (
-        f"epoch {progress.epoch}/{progress.epochs}  step {progress.step:>{len(str(progress.steps))}}/{progress.steps}  "
+        f"{progress.network}  epoch {progress.epoch}/{progress.epochs}  step {step}  "
         f"loss {progress.loss:.4f}  holdout {holdout:>6}  {minutes}:{seconds:02} left"
     )

@@ -7,6 +7,8 @@ from html import escape
 from digits.model.manifest import Manifest, OutlierRow
 from training.evaluate import MIXTURE_ACCURACY, MOST_CLEAN_REFUSED, MOST_DISTORTED_REFUSED
 from training.markup import table
+from training.number_answers import TARGET_EXACT
+from training.tables import numbers
 
 
 def confidence(manifest: Manifest) -> str:
@@ -19,6 +21,27 @@ expected calibration error is {manifest.test.expected_calibration_error:.2%} on 
 {rows.expected_calibration_error:.2%} over all rows of the robustness table, where the negative log-likelihood is
 {rows.negative_log_likelihood:.4f} nats.</p>"""
     return "\n".join((calibration, _accepted(manifest), _rejected(manifest), _mixture(manifest)))
+
+
+def on_numbers(manifest: Manifest) -> str:
+    """Return the section on the reader, if there is one."""
+    reader = manifest.reader
+    if reader is None:
+        return "<h2>Numbers</h2><p>This version has no reader: it reads single digits only.</p>"
+    least, agree = reader.acceptance_threshold, reader.agreement_threshold
+    accept = "At no confidence are enough of the numbers right: none is accepted."
+    if least is not None:
+        accept = f"""A number is accepted if each row is read with a confidence of at least {least:.3f} and the
+classifier gives at least {agree:g} to each digit that touches no other: of the accepted ones {TARGET_EXACT:.1%} are
+wholly right on the holdout, all kinds together."""
+    return f"""<h2>Numbers</h2>
+<p>A second network reads rows of digits: {reader.recipe.parameter_count:,} parameters, trained on
+{reader.line_count:,} lines that were drawn out of the training digits. {accept} Confidence is the probability that
+the whole text is right; its calibration error is {reader.test.expected_calibration_error:.2%} on the test pictures.
+Both networks read {reader.agreement:.2%} of the clean test digits alike.</p>
+<p>The pictures are made of digits of the holdout and of the test digits. A row of no number is right if nothing is
+read.</p>
+<div class="wide">{numbers(reader)}</div>"""
 
 
 def _accepted(manifest: Manifest) -> str:

@@ -9,7 +9,7 @@ digits is reported, but plays no part in the decision.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from ai_edge_litert.interpreter import Interpreter
@@ -21,20 +21,20 @@ from digits.registry.decisions import Check, Decision, record
 from digits.registry.pointer import Pointer
 from digits.registry.versions import Registry
 from training.comparison import MARGINS, SMALL_HOLDOUT, SMALL_MARGINS, ScoredModel, comparisons, promises
-from training.dataset import Dataset, Part
-from training.forms import Forms
-from training.robustness import DistortedDigits
+from training.dataset import Dataset
+from training.judging import Judging
 
 LARGEST_BYTES = 2_000_000
 MOST_MULTIPLY_ADDS = 20_000_000
+LARGEST_READER_BYTES = 1_200_000
+MOST_READER_MULTIPLY_ADDS = 1_000_000  # a column
 
 
 def promote(
     bucket: Bucket,
     version: str | LoadedModel,
     dataset: Dataset,
-    distorted: DistortedDigits,
-    outliers: Mapping[str, Forms],
+    judging: Judging,
     *,
     force: str | None = None,
     dry_run: bool = False,
@@ -44,8 +44,7 @@ def promote(
     Args:
         version: its name, or what `Registry.publish` or `load` returned, which need not be read and proved again.
         dataset: has the holdout that the version was calibrated on.
-        distorted: some digits of that holdout, in all rows of the robustness table.
-        outliers: what must be refused, by family.
+        judging: what is made out of that holdout.
         force: the reason for which it goes live whatever the checks say.
         dry_run: decide, and change nothing.
 
@@ -71,7 +70,7 @@ def promote(
         return Decision(outcome="promote", decided_at=_now(), live=version), state.pointer
     live = _load_live(registry, state.version)
     unknown = state.etag is not None and live is None
-    decision = decide(live, challenger, dataset.holdout, distorted, outliers, force=force, unknown=unknown)
+    decision = decide(live, challenger, judging, force=force, unknown=unknown)
     if dry_run:
         return decision, None
     record(bucket, version, decision)
@@ -81,9 +80,7 @@ def promote(
 def decide(
     live: LoadedModel | None,
     challenger: LoadedModel,
-    holdout: Part,
-    distorted: DistortedDigits,
-    outliers: Mapping[str, Forms],
+    judging: Judging,
     *,
     force: str | None = None,
     unknown: bool = False,
@@ -91,26 +88,21 @@ def decide(
     """Return whether the challenger should go live instead of the live model, and why.
 
     Args:
+        judging: what both are judged by.
         unknown: whether the live version is one that this release cannot read, and so cannot compare with.
         force: an operator's reason to promote even if checks fail.
     """
-    margins = SMALL_MARGINS if len(holdout) < SMALL_HOLDOUT else MARGINS
-    new = ScoredModel(challenger, holdout, distorted, outliers)
-    checks = [
-        *promises(new, margins),
-        Check(name="bytes", figure=len(challenger.classifier.model), rule="at most", limit=LARGEST_BYTES),
-        Check(
-            name="multiply-adds",
-            figure=multiply_adds(challenger.classifier.model),
-            rule="at most",
-            limit=MOST_MULTIPLY_ADDS,
-        ),
-    ]
+    margins = SMALL_MARGINS if len(judging.digits) < SMALL_HOLDOUT else MARGINS
+    new = ScoredModel(challenger, judging)
+    checks = [*promises(new, margins), *_sizes("", challenger.classifier.model, LARGEST_BYTES, MOST_MULTIPLY_ADDS)]
+    if challenger.numbers.exists:
+        reader = challenger.numbers.get().network.model
+        checks += _sizes("reader, ", reader, LARGEST_READER_BYTES, MOST_READER_MULTIPLY_ADDS)
     scores = [new.scores()]
     if unknown:
         checks.append(Check(name="live models that can be scored", figure=0, rule="at least", limit=1))
     if live is not None:
-        old = ScoredModel(live, holdout, distorted, outliers)
+        old = ScoredModel(live, judging)
         scores.insert(0, old.scores())
         checks += comparisons(old, new, margins)
     passed = all(check.passed for check in checks)
@@ -119,14 +111,21 @@ def decide(
         decided_at=_now(),
         live=live.manifest.version if live else None,
         reason=force,
-        holdout_count=len(holdout),
+        holdout_count=len(judging.digits),
         scores=scores,
         checks=checks,
     )
 
 
+def _sizes(whose: str, model: bytes, largest: int, most: int) -> list[Check]:
+    return [
+        Check(name=f"{whose}bytes", figure=len(model), rule="at most", limit=largest),
+        Check(name=f"{whose}multiply-adds", figure=multiply_adds(model), rule="at most", limit=most),
+    ]
+
+
 def multiply_adds(model: bytes) -> int:
-    """Return how many multiplications one image costs in the model's convolutions and dense layers."""
+    """Return how many multiplications one input of the least size costs in convolutions and dense layers."""
     interpreter = Interpreter(model_content=model)
     shapes = {tensor["index"]: tensor["shape"] for tensor in interpreter.get_tensor_details()}
     total = 0
@@ -163,7 +162,7 @@ def _load_live(registry: Registry, version: str | None) -> LoadedModel | None:
     if version is None:
         return None
     try:
-        return registry.load(version)
+        return registry.load(version).whole()
     except (UnknownVersionError, CorruptModelError):
         return None
 

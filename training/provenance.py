@@ -42,6 +42,7 @@ def made_from(manifest: Manifest, recipe: Recipe, dataset: Dataset, seed: int) -
         and manifest.dataset.sha256 == dataset.sha256()
         and (manifest.recipe.name, manifest.recipe.seed) == (recipe.name, seed)
         and manifest.recipe.hyperparameters == hyperparameters
+        and (manifest.reader is not None) == (recipe.reader is not None)
     )
 
 

@@ -80,8 +80,7 @@ def _promote(options: argparse.Namespace) -> int:
 
 def _decide(challenger: LoadedModel, options: argparse.Namespace, output: Path) -> int:
     from training import dataset, promotion
-    from training.refusals import judging_outliers
-    from training.robustness import distorted_digits
+    from training.judging import judging
 
     if options.force is not None and not options.force.strip():
         raise OperationError("--force needs a reason")
@@ -89,10 +88,9 @@ def _decide(challenger: LoadedModel, options: argparse.Namespace, output: Path) 
     version = challenger.manifest.version
     on_subset = challenger.manifest.dataset.name == dataset.SUBSET_NAME
     found = dataset.find(options.data or (dataset.EMBEDDED if on_subset else None), bucket, os.environ)
-    distorted = distorted_digits(found.holdout, output / DISTORTED_FOLDER, print)
-    outliers = judging_outliers(found.holdout, output / DISTORTED_FOLDER, print)
+    judged_by = judging(found.holdout, output / DISTORTED_FOLDER, print, with_numbers=True)
     decision, pointer = promotion.promote(
-        bucket, challenger, found, distorted, outliers, force=options.force, dry_run=options.dry_run
+        bucket, challenger, found, judged_by, force=options.force, dry_run=options.dry_run
     )
     print("\n".join(promotion.describe(version, decision)))
     if options.dry_run:

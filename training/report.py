@@ -17,7 +17,7 @@ from training import figures, tables
 from training.dataset import Part
 from training.evaluate import reliability
 from training.markup import embedded
-from training.promises import confidence, outlier_tables
+from training.promises import confidence, on_numbers, outlier_tables
 from training.robustness import REFUSED, REFUSED_CLEAN, WRONG_ACCEPTED
 
 if TYPE_CHECKING:
@@ -83,7 +83,10 @@ def write(
     for name, image in images.items():
         (folder / f"{name}.png").write_bytes(image)
     metrics = {
-        **manifest.model_dump(mode="json", exclude={"goldens", "files", "input", "output", "classes"}),
+        **manifest.model_dump(
+            mode="json",
+            exclude={**dict.fromkeys(("goldens", "files", "input", "output", "classes"), True), "reader": {"goldens"}},
+        ),
         "epochs": [asdict(epoch) for epoch in epochs],
         "confusion": confusion.tolist(),
         "reliability": {name: [asdict(each) for each in reliability(*pair)] for name, pair in answers.items()},
@@ -128,6 +131,9 @@ def _promises(metrics: dict[str, Any]) -> Iterator[str]:
     if outliers := metrics.get("test_outliers"):
         worst = max(outliers, key=lambda row: float(row["accepted"]))
         yield f"worst outliers     {worst['name']}, {worst['accepted']:.1%} accepted"
+    if reader := metrics.get("reader"):
+        told = ", ".join(f"{row['name']} {row['exact']:.1%}" for row in reader["test"]["rows"])
+        yield f"numbers            {told}"
 
 
 def _page(manifest: Manifest, candidates: Sequence[Candidate], images: dict[str, bytes]) -> str:
@@ -173,6 +179,7 @@ each row; what is refused counts as wrong.</p>
 {figure["robustness"]}
 <h2>What must be refused</h2>
 {outlier_tables(manifest)}
+{on_numbers(manifest)}
 <h2>What it gets wrong</h2>
 {figure["worst_mistakes"]}
 <h2>Export</h2>

@@ -19,11 +19,9 @@ from training.artifacts import DISTORTED_FOLDER, read_folder
 from training.dataset import Dataset
 from training.extra import add_stored_extra
 from training.fit import Progress, StopRequest
-from training.forms import Forms
+from training.judging import Judging, judging
 from training.provenance import made_from
 from training.recipes import Recipe, find_recipe
-from training.refusals import judging_outliers
-from training.robustness import DistortedDigits, distorted_digits
 
 SEED = 1
 
@@ -82,35 +80,28 @@ def retrain(
         say(f"nothing to do: {version} was made from the same data, recipe and code, and has been decided on")
         return Retrained(version, next(reversed(decisions.recorded(bucket, version)), None), changed=False)
     kept = output / DISTORTED_FOLDER
-    distorted, outliers = distorted_digits(data.holdout, kept, say), judging_outliers(data.holdout, kept, say)
     if version:
         challenger = registry.load(version)
     else:
         # Made and kept before the training asks how much time is left.
-        distorted_digits(data.test, kept, say)
-        judging_outliers(data.test, kept, say)
+        job.judging_parts(recipe, data, kept, say)
         additions(recipe, data.training, kept, say)
         say(f"recipe: {recipe.name}: {recipe.summary}")
         folder = job.run(recipe, data, SEED, output, say=say, stop=stop(), progress=progress or _each_epoch(say))
         challenger, version = registry.publish(*read_folder(folder)), folder.name
         say(f"published {version}")
-    decision = _decide(bucket, challenger, data, distorted, outliers)
+    judged_by = judging(data.holdout, kept, say, with_numbers=True)
+    decision = _decide(bucket, challenger, data, judged_by)
     for line in promotion.describe(version, decision):
         say(line)
     return Retrained(version, decision, changed=True)
 
 
-def _decide(
-    bucket: Bucket,
-    challenger: LoadedModel,
-    data: Dataset,
-    distorted: DistortedDigits,
-    outliers: Mapping[str, Forms],
-) -> Decision:
+def _decide(bucket: Bucket, challenger: LoadedModel, data: Dataset, judged_by: Judging) -> Decision:
     try:
-        return promotion.promote(bucket, challenger, data, distorted, outliers)[0]
+        return promotion.promote(bucket, challenger, data, judged_by)[0]
     except ConflictError:  # something else was promoted meanwhile, and is what it has to stand beside
-        return promotion.promote(bucket, challenger, data, distorted, outliers)[0]
+        return promotion.promote(bucket, challenger, data, judged_by)[0]
 
 
 def _data(bucket: Bucket, environment: Mapping[str, str], say: Callable[[str], None]) -> Dataset:
@@ -152,6 +143,7 @@ def _settled(bucket: Bucket, version: str) -> bool:
 def _each_epoch(say: Callable[[str], None]) -> Callable[[Progress], None]:
     def told(progress: Progress) -> None:
         if progress.epoch_ended:
-            say(f"epoch {progress.epoch}/{progress.epochs}  holdout {progress.holdout_accuracy or 0:.2%}")
+            epoch = f"epoch {progress.epoch}/{progress.epochs}"
+            say(f"{progress.network}  {epoch}  holdout {progress.holdout_accuracy or 0:.2%}")
 
     return told

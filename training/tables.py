@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from html import escape
 from typing import TYPE_CHECKING
 
-from digits.model.manifest import Manifest, Metrics, Robustness
+from digits.model.manifest import LineRow, Manifest, Metrics, ReaderRecord, Robustness
 from training.distortions import ROWS
 from training.markup import table
 from training.robustness import clean_row, met, points
@@ -107,3 +107,34 @@ def candidates(measured: Sequence[Candidate]) -> str:
         for each in measured
     ]
     return f'<div class="wide">{table(head, rows)}</div>'
+
+
+# Of the pictures of a kind this share is to be read wholly right; None where there is no number.
+NUMBER_AIMS = {
+    "separated": 0.985,
+    "touching": 0.96,
+    "in cells": 0.97,
+    "ruled": 0.97,
+    "photographed": 0.96,
+    "page": 0.93,
+}
+
+
+def numbers(reader: ReaderRecord) -> str:
+    """Return how well numbers are read, on holdout and test."""
+
+    def row(on_holdout: LineRow, on_test: LineRow) -> tuple[str, ...]:
+        aim = NUMBER_AIMS.get(on_holdout.name)
+        low, high = on_test.exact_interval
+        return (
+            escape(on_holdout.name),
+            *(f"{share:.1%}" for share in (on_holdout.exact, on_holdout.accepted, on_holdout.wrong_accepted)),
+            f"{on_test.exact:.1%} ({low:.1%} to {high:.1%})",
+            *(f"{share:.1%}" for share in (on_test.accepted, on_test.wrong_accepted)),
+            f"{aim:.1%}" if aim else "–",
+            "" if aim is None or on_holdout.exact >= aim else '<span class="missed">missed</span>',
+        )
+
+    shares = ("accepted", "wrong and accepted")
+    head = ("kind", "holdout, exact", *shares, "test, exact", *shares, "aim", "")
+    return table(head, [row(*pair) for pair in zip(reader.holdout.rows, reader.test.rows, strict=True)])

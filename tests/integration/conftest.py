@@ -1,23 +1,34 @@
-"""A store that cannot be reached, a server on this machine, and trainings that take no time."""
+"""A store that cannot be reached, a server on this machine, trainings that take no time, and readers to compare."""
 
 from __future__ import annotations
 
+import base64
 import shutil
 import tempfile
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from benchmarks.ports import reserved_port
+from digits.model.contract import LOGITS
+from digits.model.identity import MODEL_FILE, READER_FILE, new_version, sha256
+from digits.model.manifest import FileRecord, LineGolden, Manifest
+from digits.model.reader import Reader
+from digits.numbers import read_line
+from digits.pictures.rows import find_rows
 from digits.registry.bucket import Bucket
 from digits.registry.store import S3Reader
 from functions.predict_api.app import create_app
 from functions.predict_api.settings import Settings
 from local.server import LocalServer
 from local.store import BUCKET, EmbeddedStore
+from tests.numbers import written
 from training.artifacts import DISTORTED_FOLDER
+
+type Version = tuple[Manifest, dict[str, bytes]]
 
 
 @pytest.fixture
@@ -79,3 +90,51 @@ def trainings(trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setenv("DIGITS_MNIST", "embedded")
     monkeypatch.setenv("POWERTOOLS_LOG_DEDUPLICATION_DISABLED", "1")  # or pytest would see nothing of the log
     return limits
+
+
+@pytest.fixture
+def digits_only(version: Version) -> Version:
+    """The trained version without its reader."""
+    manifest, files = version
+    name = new_version(files[MODEL_FILE], datetime(2031, 1, 1, tzinfo=UTC))
+    others = {name: data for name, data in files.items() if name != READER_FILE}
+    records = {name: manifest.files[name] for name in others}
+    return manifest.model_copy(update={"version": name, "reader": None, "files": records}), others
+
+
+@pytest.fixture(scope="session")
+def forgetful(version: Version, trained: Path) -> Version:
+    """The trained version with a reader that has forgotten what a 7 is."""
+    manifest, files = version
+    assert manifest.reader is not None
+    model = _without_sevens(trained / "reader.keras")
+    record = FileRecord(sha256=sha256(model), size_bytes=len(model))
+    reader = manifest.reader.model_copy(update={"goldens": [_golden(Reader(model))]})
+    name = new_version(files[MODEL_FILE], datetime(2032, 1, 1, tzinfo=UTC))
+    update = {"version": name, "reader": reader, "files": {**manifest.files, READER_FILE: record}}
+    return manifest.model_copy(update=update), {**files, READER_FILE: model}
+
+
+def _without_sevens(path: Path) -> bytes:
+    import keras
+
+    from training.export import to_litert
+    from training.recipes import COLUMN_LOGITS
+
+    network = keras.saving.load_model(path)
+    weights, biases = network.get_layer(COLUMN_LOGITS).get_weights()
+    biases[7] -= 100
+    network.get_layer(COLUMN_LOGITS).set_weights([weights, biases])
+    assert list(network.output) == [LOGITS.name]
+    return to_litert(network)
+
+
+def _golden(reader: Reader) -> LineGolden:
+    (row,) = find_rows(written(["2026"])).rows
+    reading = read_line(row.pixels, reader)
+    assert reading is not None
+    return LineGolden(
+        pixels_base64=base64.b64encode(row.pixels.tobytes()).decode(),
+        text="".join(map(str, reading.string)),
+        probability=reading.probability,
+    )

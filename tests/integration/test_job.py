@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from digits.model.contract import LINE, LOGITS
 from digits.model.manifest import Manifest
 from digits.model.proof import prove
-from training.artifacts import latest_folder, read_folder
+from digits.pictures import rows
+from tests import few_digits
+from training.artifacts import DISTORTED_FOLDER, latest_folder, read_folder
 from training.dataset import load_subset
+from training.number_answers import TARGET_EXACT
+from training.numbers import KINDS, NO_NUMBER
 
 # TensorFlow uses what Python 3.15 will not have.
 TENSORFLOW_WARNS = pytest.mark.filterwarnings("ignore::DeprecationWarning")
@@ -36,8 +44,7 @@ def test_a_failed_training_leaves_no_folder(tmp_path: Path, monkeypatch: pytest.
     def fail(*_: object, **__: object) -> None:
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(job, "distorted_digits", lambda *_: {})
-    monkeypatch.setattr(job, "judging_outliers", lambda *_: {})
+    monkeypatch.setattr(job, "judging_parts", lambda *_: (None, None))
     monkeypatch.setattr(job, "additions", lambda *_: None)
     monkeypatch.setattr(job, "fit", fail)
     with pytest.raises(KeyboardInterrupt):
@@ -77,7 +84,9 @@ def test_a_time_limit_ends_training_with_a_whole_version(output: Path) -> None:
             return self.asked / 300
 
     seen: list[Progress] = []
-    job.run(find_recipe("quick"), load_subset(), 1, output, say=print, stop=FakeLimit(), progress=seen.append)
+    said: list[str] = []
+    job.run(find_recipe("quick"), load_subset(), 1, output, say=said.append, stop=FakeLimit(), progress=seen.append)
+    assert "reader: none, as training ended before it had learned to read" in said
     manifest, files = read_folder(latest_folder(output))
     prove(manifest, files["model.tflite"])
     assert manifest.training is not None
@@ -88,3 +97,90 @@ def test_a_time_limit_ends_training_with_a_whole_version(output: Path) -> None:
     # The learning rate has fallen to zero all the same, and that shows.
     assert manifest.holdout.accuracy > 0.9
     assert manifest.training.chosen_epoch == manifest.training.epochs
+    # Nothing is left of a reader that has not learned anything yet.
+    assert manifest.reader is None
+    assert not [name for name in files if name.startswith("reader")]
+    assert b"it reads single digits only" in files["report/index.html"]
+
+
+@TENSORFLOW_WARNS
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras, where it loads a model
+def test_a_signal_in_the_readers_training_leaves_a_whole_version_with_its_best_weights(
+    output: Path, trained: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The reader goes on from one that has been trained, or this would take minutes."""
+    import keras
+
+    from training import job
+    from training.fit import Progress, StopRequest
+    from training.recipes import ReaderRecipe, find_recipe
+
+    monkeypatch.setattr(ReaderRecipe, "network", lambda _: keras.saving.load_model(trained / "reader.keras"))
+    quick = find_recipe("quick")
+    assert quick.reader is not None
+    recipe = replace(quick, minimum_steps=60, reader=replace(quick.reader, peak_learning_rate=1e-6))
+    stop = StopRequest()
+
+    def interrupt(progress: Progress) -> None:
+        in_reader = progress.epochs == few_digits.LINE_EPOCHS  # the digits' are two
+        if in_reader and progress.step == 5 and not progress.epoch_ended:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    said: list[str] = []
+    with stop.on_signals():
+        job.run(recipe, load_subset(), 1, output, say=said.append, stop=stop, progress=interrupt)
+    assert not [line for line in said if "reader: none" in line]
+    manifest, files = read_folder(latest_folder(output))
+    prove(manifest, files["model.tflite"], reader=lambda: files["reader.tflite"]).whole()
+    assert manifest.training is not None
+    assert manifest.reader is not None
+    assert manifest.training.stopped_by is None
+    assert (manifest.reader.training.stopped_by, manifest.reader.training.epochs) == ("SIGTERM", 1)
+    assert manifest.reader.holdout.rows[0].exact > 0.5
+
+
+def test_the_manifest_describes_the_reader_and_how_well_it_reads(version: Version) -> None:
+    manifest, files = version
+    reader = manifest.reader
+    assert reader is not None
+    assert {"reader.tflite", "reader.keras"} <= manifest.files.keys()
+    assert (reader.input, reader.output, reader.line_form) == (LINE, LOGITS, rows.VERSION)
+    assert reader.line_count == few_digits.LINES
+    assert reader.recipe.hyperparameters["epochs"] == few_digits.LINE_EPOCHS
+    assert reader.training.epochs == few_digits.LINE_EPOCHS
+    assert reader.recipe.parameter_count > 100_000
+    assert 0.5 <= reader.temperature <= 3
+    assert reader.agreement > 0.9
+    for table in (reader.holdout, reader.test):
+        assert [row.name for row in table.rows] == list(KINDS)
+        assert all(row.count == few_digits.PICTURES_PER_KIND for row in table.rows)
+        assert all(row.wrong_accepted <= row.accepted for row in table.rows)
+        exact = {row.name: row.exact for row in table.rows}
+        assert exact["separated"] > 0.7
+        assert {row.name: row.accepted for row in table.rows}[NO_NUMBER] < 0.1
+    assert reader.holdout.sha256 != reader.test.sha256
+    proved = prove(manifest, files["model.tflite"], reader=lambda: files["reader.tflite"]).whole()
+    assert proved.numbers.get().record == reader
+
+
+def test_the_readers_thresholds_are_kept_on_the_holdout(version: Version) -> None:
+    reader = version[0].reader
+    assert reader is not None
+    table = reader.holdout.rows
+    accepted = sum(row.count * row.accepted for row in table)
+    assert accepted > 0
+    assert reader.acceptance_threshold is not None
+    assert sum(row.count * row.wrong_accepted for row in table) <= (1 - TARGET_EXACT) * accepted
+
+
+def test_a_recipe_without_a_reader_draws_no_lines_and_no_numbers(output: Path) -> None:
+    from training import job
+    from training.additions import additions
+    from training.recipes import find_recipe
+
+    reference, data = find_recipe("reference"), load_subset()
+    said: list[str] = []
+    parts = job.judging_parts(reference, data, output / DISTORTED_FOLDER, said.append)
+    assert [dict(part.numbers) for part in parts] == [{}, {}]
+    assert additions(reference, data.training, output / DISTORTED_FOLDER, said.append).lines is None
+    assert said == []

@@ -13,13 +13,14 @@ from digits.model.manifest import Manifest
 from digits.model.proof import prove
 from digits.registry import pointer, versions
 from digits.registry.bucket import Bucket
-from digits.registry.layout import POINTER_KEY, manifest_key
+from digits.registry.layout import POINTER_KEY, manifest_key, object_key
 from digits.registry.versions import Registry
 from tests.commands import assert_fails
-from training import dataset, promotion, refusals, robustness
+from training import dataset, judging, promotion
 from training.__main__ import main
 from training.dataset import load_subset
 from training.distortions import ROWS
+from training.numbers import KINDS
 
 type Version = tuple[Manifest, dict[str, bytes]]
 type Output = pytest.CaptureFixture[str]
@@ -53,9 +54,9 @@ def read_and_proved(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(key)
         return get(self, key)
 
-    def proving(*arguments: Any) -> Any:
+    def proving(*arguments: Any, **options: Any) -> Any:
         seen.append("prove")
-        return proof(*arguments)
+        return proof(*arguments, **options)
 
     monkeypatch.setattr(Bucket, "get", reading)
     for module in (pointer, versions):
@@ -79,7 +80,7 @@ def test_promoting_reads_and_proves_the_challenger_once(
     read_and_proved.clear()
     assert main(["promote", second, "--force", "for a test"]) == 0
     read = sorted(key for key in read_and_proved if key.startswith(f"models/{second}/"))
-    assert read == [f"models/{second}/manifest.json", f"models/{second}/model.tflite"]
+    assert read == [f"models/{second}/{name}" for name in ("manifest.json", "model.tflite", "reader.tflite")]
     assert read_and_proved.count("prove") == 2  # the live model, and the challenger
 
 
@@ -104,7 +105,9 @@ def test_a_model_is_promoted_taken_back_verified_pinned_and_pruned(
     assert f"over {first}" in shown
     families = version[0].holdout_outliers
     assert families is not None
-    assert f"of {18 + 2 * len(ROWS) + 2 * len(families)} checks passed" in shown  # framed pictures are not compared
+    # Framed pictures are not compared; whether there is a reader, and its size and operations, are three more.
+    checks = 18 + 2 * len(ROWS) + 2 * len(families) + 3 + 2 * len(KINDS)
+    assert f"of {checks} checks passed" in shown
     assert f"live is {second}, before it {first}" in shown
     assert main(["rollback", "--dry-run"]) == 0
     assert f"live would be {first}, and {second} taken back" in capsys.readouterr().out
@@ -136,6 +139,52 @@ def test_a_model_that_is_refused_is_told_why_and_changes_nothing(
     assert_fails(capsys, main(["promote", second_version[0].version, "--force", " "]), "--force needs a reason")
 
 
+def test_a_model_whose_reader_got_worse_is_refused_and_told_why(
+    published: Bucket, at_home: None, version: Version, forgetful: Version, capsys: Output
+) -> None:
+    Registry(published).publish(*forgetful)
+    assert main(["promote", forgetful[0].version]) == 1
+    shown = capsys.readouterr().out
+    assert f"{forgetful[0].version}: refused, over {version[0].version}" in shown
+    failed = {line.split(": ", 1)[1].rsplit(": ", 1)[0] for line in shown.splitlines() if "failed: " in line}
+    assert {f"numbers: {kind}, difference" for kind in ("separated", "touching", "in cells")} <= failed
+    assert all(name.startswith("numbers: ") for name in failed)
+    assert f"live is {version[0].version}, as before" in shown
+    assert Registry(published).load().manifest == version[0]
+
+
+def test_a_first_reader_is_promoted_and_not_given_up_again_but_can_be_taken_back(
+    bucket: Bucket, at_home: None, version: Version, digits_only: Version, capsys: Output
+) -> None:
+    registry, name, without = Registry(bucket), version[0].version, digits_only[0].version
+    for each in (version, digits_only):
+        registry.publish(*each)
+    registry.promote(without)
+    assert main(["promote", name]) == 0
+    assert f"live is {name}, before it {without}" in capsys.readouterr().out
+    assert main(["rollback", "--reason", "numbers are wrong"]) == 0
+    assert registry.load().manifest.reader is None
+    assert main(["promote", name]) == 0
+    capsys.readouterr()
+    assert main(["promote", without]) == 1
+    assert "failed: readers of numbers: 0, wanted at least 1" in capsys.readouterr().out
+    assert registry.live_state().version == name
+    assert main(["promote", without, "--force", "numbers are not needed"]) == 0
+    assert registry.live_state().version == without
+
+
+def test_a_live_version_whose_reader_is_damaged_is_replaced_by_force_alone(
+    published: Bucket, at_home: None, version: Version, second_version: Version, capsys: Output
+) -> None:
+    key = object_key(version[0].version, "reader.tflite")
+    published.replace(key, b"damaged", published.get(key).etag)
+    Registry(published).publish(*second_version)
+    assert main(["promote", second_version[0].version]) == 1
+    assert "failed: live models that can be scored: 0, wanted at least 1" in capsys.readouterr().out
+    assert main(["promote", second_version[0].version, "--force", "its reader is damaged"]) == 0
+    assert Registry(published).live_state().version == second_version[0].version
+
+
 def test_what_cannot_be_read_is_not_replaced_without_force(
     at_home: None, published: Bucket, version: Version, second_version: Version, capsys: Output
 ) -> None:
@@ -163,8 +212,7 @@ def test_promoting_needs_the_holdout_that_the_model_was_chosen_on(
     Registry(published).publish(*second_version)
     subset = load_subset()
     monkeypatch.setattr(dataset, "find", lambda *_: replace(subset, holdout=subset.test))
-    monkeypatch.setattr(robustness, "distorted_digits", lambda *_: None)
-    monkeypatch.setattr(refusals, "judging_outliers", lambda *_: None)
+    monkeypatch.setattr(judging, "judging", lambda *_, **__: None)
     status = main(["promote", second_version[0].version])
     assert_fails(capsys, status, "has another: name the data set that it was trained on")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable
 from io import BytesIO
 from pathlib import Path
@@ -116,6 +117,35 @@ def test_what_was_live_once_does_not_come_back_over_what_was_promoted_since(
     assert run().outcome == "unchanged"
     assert Registry(bucket).live_state().version == second_version[0].version
     assert len(trainings) == 1
+
+
+def test_a_version_that_was_stopped_before_it_had_a_reader_is_trained_again(
+    bucket: Bucket, run: Run, trainings: list[float | None], trained: Path, digits_only: Version
+) -> None:
+    Registry(bucket).publish(*digits_only)
+    Registry(bucket).promote(digits_only[0].version)
+    retrained = run()
+    assert (retrained.version, retrained.outcome) == (trained.name, "promote")
+    assert len(trainings) == 1
+    assert Registry(bucket).load().manifest.reader is not None
+
+
+def test_a_retraining_that_made_a_worse_reader_is_refused(
+    bucket: Bucket, run: Run, version: Version, forgetful: Version, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    earlier = version[0].model_copy(update={"code_sha256": "0" * 64})  # of other code, so that there is something to do
+    Registry(bucket).publish(earlier, version[1])
+    Registry(bucket).promote(earlier.version)
+    folder = Path(tempfile.mkdtemp()) / forgetful[0].version
+    for name, data in {**forgetful[1], "manifest.json": forgetful[0].to_json()}.items():
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        (folder / name).write_bytes(data)
+    monkeypatch.setattr("training.job.run", lambda *_, **__: folder)
+    retrained = run()
+    assert (retrained.version, retrained.outcome) == (forgetful[0].version, "refuse")
+    assert retrained.decision is not None
+    assert "numbers: separated, difference" in {check.name for check in retrained.decision.failed}
+    assert Registry(bucket).live_state().version == earlier.version
 
 
 def test_a_lost_race_is_decided_anew(

@@ -53,9 +53,12 @@ def test_a_signal_ends_training_with_the_best_weights_so_far(output: Path) -> No
         rest, error = process.communicate()
     assert process.returncode == 0, error
     assert "SIGTERM: training ends with the best weights so far" in error
+    assert "reader: none, as training ended before it had learned to read" in rest
     assert "written to" in rest
     manifest, files = read_folder(latest_folder(output))
     prove(manifest, files["model.tflite"])
+    assert manifest.reader is None
+    assert "reader.tflite" not in files
     assert manifest.training is not None
     assert manifest.training.stopped_by == "SIGTERM"
     best = max(json.loads(files["report/metrics.json"])["epochs"], key=lambda epoch: epoch["holdout_accuracy"])
@@ -78,10 +81,10 @@ def test_a_second_signal_leaves_nothing(output: Path) -> None:
 
 @pytest.fixture
 def few(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have 600 training digits, and train on them for a moment."""
+    """Have 600 training digits, and train on them for a moment; no reader, which a moment is too short for."""
     subset = load_subset()
     monkeypatch.setattr(dataset, "load_subset", lambda: replace(subset, training=subset.training.sample(600)))
-    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], minimum_steps=60))
+    monkeypatch.setitem(RECIPES, "quick", replace(RECIPES["quick"], minimum_steps=60, reader=None))
 
 
 @pytest.mark.usefixtures("few")

@@ -7,6 +7,7 @@ import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from digits.model.manifest import Manifest
@@ -15,6 +16,7 @@ from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
 from tests import events
 from tests.commands import assert_fails
+from tests.numbers import png, written
 from training.__main__ import main
 from training.artifacts import REPORT_FOLDER
 
@@ -48,6 +50,67 @@ def test_test_goes_on_after_a_bad_file_and_says_so_at_the_end(
     assert captured.err.startswith(f"error: {bad}: the bytes are not a PNG, JPEG")
     assert captured.err.count("\n") == 1
     assert captured.out.splitlines()[1].split()[0] == "7"
+
+
+def test_test_reads_numbers_one_line_for_each_picture(
+    published: Bucket, version: Version, tmp_path: Path, capsys: Output
+) -> None:
+    page = tmp_path / "page.png"
+    page.write_bytes(png(written(["207", "92"], gap=40)))
+    files = [str(events.NUMBERS / "2026.png"), str(page), str(events.DIGITS / "7.png")]
+    assert main(["test", "--number", *files]) == 0
+    header, *lines = capsys.readouterr().out.splitlines()
+    assert header.split()[0] == "number"
+    assert version[0].version in header
+    assert [line[:6].strip() for line in lines] == ["2026", "207 92", "7"]
+    for line, file in zip(lines, files, strict=True):
+        _, confidence, digest, path = line.removesuffix("  (not sure)").rsplit(maxsplit=3)
+        assert 0 < float(confidence) <= 1
+        assert digest == hashlib.sha256(Path(file).read_bytes()).hexdigest()[:12]
+        assert path == file
+
+
+def test_test_says_which_numbers_are_not_accepted(
+    version: Version, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    manifest, files = version
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    assert manifest.reader is not None
+    for threshold, printed in ((0.0, "2026.png\n"), (None, "2026.png  (not sure)\n")):
+        reader = manifest.reader.model_copy(update={"acceptance_threshold": threshold, "agreement_threshold": 0.0})
+        changed = manifest.model_copy(update={"reader": reader})
+        loaded = prove(changed, files["model.tflite"], reader=lambda: files["reader.tflite"])
+        monkeypatch.setattr("training.__main__._load_last_trained", lambda loaded=loaded: loaded)
+        assert main(["test", "--number", str(events.NUMBERS / "2026.png")]) == 0
+        assert capsys.readouterr().out.endswith(printed)
+
+
+def test_test_of_a_number_goes_on_after_a_picture_of_none(published: Bucket, tmp_path: Path, capsys: Output) -> None:
+    blank = tmp_path / "blank.png"
+    blank.write_bytes(png(np.full((60, 200), 230, np.uint8)))
+    assert main(["test", "--number", str(blank), str(events.NUMBERS / "2026.png")]) == 2
+    captured = capsys.readouterr()
+    assert captured.err.startswith(f"error: {blank}: ")
+    assert captured.err.count("\n") == 1
+    assert captured.out.splitlines()[1].split()[0] == "2026"
+
+
+def test_test_of_a_number_needs_a_model_that_reads_them(bucket: Bucket, digits_only: Version, capsys: Output) -> None:
+    Registry(bucket).publish(*digits_only)
+    Registry(bucket).promote(digits_only[0].version)
+    assert main(["test", str(events.DIGITS / "7.png")]) == 0
+    capsys.readouterr()
+    status = main(["test", "--number", str(events.NUMBERS / "2026.png")])
+    assert_fails(capsys, status, f"{digits_only[0].version} reads single digits only: it has no reader of numbers")
+
+
+def test_without_a_bucket_numbers_are_read_by_the_last_trained_model(
+    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
+) -> None:
+    monkeypatch.delenv("DIGITS_BUCKET", raising=False)
+    monkeypatch.setattr("training.__main__.OUTPUT", trained.parent)
+    assert main(["test", "--number", str(events.NUMBERS / "2026.png")]) == 0
+    assert capsys.readouterr().out.splitlines()[1].split()[0] == "2026"
 
 
 def test_without_a_bucket_test_takes_the_last_trained_model_and_says_so(

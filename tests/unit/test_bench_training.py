@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from benchmarks.training import RESULTS, Run, _summaries, _table
+from benchmarks.training import RESULTS, ReaderRun, Run, _reader_line, _sharing, _summaries, _table
+from training.recipes import RECIPES
 
 PAGE = Path(__file__).parents[2] / "docs/benchmarks.md"
 
@@ -50,6 +51,31 @@ def test_without_the_yardstick_there_are_no_ratios() -> None:
     assert only["share_of_reference_total"] is None
     assert only["test_accuracy_deviation"] is None
     assert "0/1" in _table([only])
+
+
+def test_a_reader_that_recipes_share_is_trained_once() -> None:
+    assert [[recipe.name for recipe in sharing] for sharing in _sharing(list(RECIPES.values()))] == [
+        ["quick"],
+        ["default", "best"],
+    ]
+    assert _sharing([RECIPES["reference"]]) == []
+
+
+@pytest.mark.parametrize(
+    ("recipes", "seconds", "verdict"),
+    [
+        (["default", "best"], 600.0, "aim at most 600 s: met"),
+        (["default"], 601.0, "aim at most 600 s: MISSED"),
+        (["quick"], 601.0, "to draw 80,000 lines; 97.00% of"),
+    ],
+)
+def test_the_time_of_a_reader_is_with_its_lines_and_that_of_default_has_an_aim(
+    recipes: list[str], seconds: float, verdict: str
+) -> None:
+    each = ReaderRun(recipes, 1, 80_000, 90.0, seconds, 0.97, 226_000, 907_000)
+    line = _reader_line(each)
+    assert f"{seconds:.0f} s, of which 90 to draw" in line
+    assert verdict in line
 
 
 @pytest.mark.parametrize("row", json.loads(RESULTS.read_text())["recipes"], ids=lambda row: row["recipe"])

@@ -17,16 +17,18 @@ def test_one_seed_gives_the_same_weights_bit_for_bit(tmp_path: Path) -> None:
     import keras
 
     from training.additions import additions
+    from training.classifier import DigitTask
     from training.fit import StopRequest, fit
     from training.recipes import find_recipe
 
-    recipe = replace(find_recipe("default"), epochs=2, minimum_steps=0)
+    recipe = replace(find_recipe("default"), epochs=2, minimum_steps=0, reader=None)
     training, holdout = load_subset().training.sample(640), load_subset().holdout.sample(100)
     added = additions(recipe, training, tmp_path)
     assert (len(added.outliers), len(added.unusual) > 60) == (320, True)
 
     def weights(seed: int) -> bytes:
-        fitted = fit(recipe, training, holdout, seed, stop=StopRequest(), progress=lambda _: None, additions=added)
+        task = DigitTask(recipe, training, holdout, added)
+        fitted = fit(task, seed, stop=StopRequest(), progress=lambda _: None)
         fitted.network.save(tmp_path / f"{seed}.keras")
         return b"".join(each.tobytes() for each in fitted.network.get_weights())
 
@@ -53,7 +55,7 @@ def added_to(outliers: int) -> Any:
 
 
 def test_a_batch_has_the_recipes_digits_and_outliers_and_unusual_digits_now_and_then() -> None:
-    from training.fit import _batches
+    from training.classifier import _batches
 
     training = load_subset().training.sample(30)
     batches = [batch for batch, _ in zip(_batches(recipe_of(), training, added_to(5), 1), range(4), strict=False)]
@@ -73,7 +75,7 @@ def test_the_loss_is_that_of_the_digits_and_a_share_of_the_outliers(smoothing: f
     import keras
     import tensorflow as tf
 
-    from training.fit import _batches
+    from training.classifier import _batches
 
     training = load_subset().training.sample(30)
     _, targets, weights = next(iter(_batches(recipe_of(outlier_weight=0.3), training, added_to(5), 1)))
@@ -89,7 +91,7 @@ def test_the_loss_is_that_of_the_digits_and_a_share_of_the_outliers(smoothing: f
 def test_the_training_accuracy_counts_digits_only() -> None:
     import tensorflow as tf
 
-    from training.fit import _DigitAccuracy
+    from training.classifier import _DigitAccuracy
 
     accuracy = _DigitAccuracy()
     targets = tf.concat([tf.one_hot([3, 5, 7], 10), tf.fill([4, 10], 0.1)], axis=0)
@@ -99,7 +101,7 @@ def test_the_training_accuracy_counts_digits_only() -> None:
 
 def test_a_recipe_without_additions_trains_on_digits_alone(tmp_path: Path) -> None:
     from training.additions import NOTHING, additions
-    from training.fit import _batches
+    from training.classifier import _batches
     from training.recipes import find_recipe
 
     training = load_subset().training.sample(200)
@@ -108,3 +110,55 @@ def test_a_recipe_without_additions_trains_on_digits_alone(tmp_path: Path) -> No
     images, targets, weights = next(iter(_batches(reference, training, NOTHING, 1)))
     assert (len(images), len(targets)) == (128, 128)
     np.testing.assert_array_equal(weights, 1)
+
+
+class TinyTask:
+    """A network of one weight, which gets so good on the holdout by and by."""
+
+    def __init__(self, *accuracies: float) -> None:
+        from training.recipes import find_recipe
+
+        self.accuracies = accuracies
+        self.schedule = replace(find_recipe("quick"), epochs=len(accuracies), minimum_steps=0, batch_size=2)
+        self.example_count = 6
+        self.weights: list[float] = []  # at the end of each epoch
+
+    def network(self) -> Any:
+        import keras
+
+        return keras.Sequential([keras.Input((1,)), keras.layers.Dense(1, use_bias=False)])
+
+    def settings(self) -> dict[str, Any]:
+        return {"loss": "mse"}
+
+    kept_settings = settings
+
+    def batches(self, seed: int) -> Any:
+        import tensorflow as tf
+
+        return tf.data.Dataset.from_tensors((tf.ones((2, 1)), seed * tf.ones((2, 1)))).repeat()
+
+    def holdout_accuracy(self, network: Any) -> float:
+        self.weights.append(float(network.get_weights()[0][0, 0]))
+        return self.accuracies[len(self.weights) - 1]
+
+
+@pytest.mark.parametrize(
+    ("stopped_at", "chosen", "stopped_by"),
+    [(4, 2, "SIGTERM"), (3, 2, "SIGTERM"), (2, 2, "SIGTERM"), (5, 5, None)],
+)
+def test_whatever_is_trained_keeps_its_best_weights_where_it_is_stopped_and_else_its_last(
+    stopped_at: int, chosen: int, stopped_by: str | None
+) -> None:
+    from training.fit import Progress, StopRequest, fit
+
+    task, stop = TinyTask(0.5, 0.9, 0.7, 0.8, 0.6), StopRequest()
+
+    def watch(progress: Progress) -> None:
+        if (progress.epoch, progress.step) == (stopped_at, 2) and stopped_by:
+            stop.reason = stopped_by
+
+    fitted = fit(task, 1, stop=stop, progress=watch)
+    assert (len(fitted.epochs), fitted.chosen_epoch, fitted.stopped_by) == (stopped_at, chosen, stopped_by)
+    assert float(fitted.network.get_weights()[0][0, 0]) == task.weights[chosen - 1]
+    assert len(set(task.weights)) == stopped_at

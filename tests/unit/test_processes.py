@@ -12,13 +12,16 @@ import pytest
 
 from digits.errors import OperationError, UnreadableDigitError
 from training import processes
-from training.processes import TOGETHER, mapped
+from training.processes import TOGETHER
 
 
 @pytest.fixture(autouse=True)
 def _several_processes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processes, "WORTHWHILE", 10)
     monkeypatch.setattr(os, "process_cpu_count", lambda: 3)
+
+
+def mapped[Result](function: Callable[[int], Result], count: int) -> list[Result]:
+    return processes.mapped(function, count, worthwhile=10)
 
 
 @pytest.fixture

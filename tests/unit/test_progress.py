@@ -22,6 +22,7 @@ class Terminal(StringIO):
 
 def progress(step: int = 7, ended: bool = False, accuracy: float | None = 0.9912) -> Progress:
     return Progress(
+        network="quick",
         epoch=2,
         epochs=8,
         step=step,
@@ -34,7 +35,7 @@ def progress(step: int = 7, ended: bool = False, accuracy: float | None = 0.9912
 
 
 def test_a_line_tells_epoch_step_loss_holdout_accuracy_and_time_left() -> None:
-    assert describe(progress()) == "epoch 2/8  step   7/429  loss 0.5300  holdout 99.12%  1:23 left"
+    assert describe(progress()) == "quick  epoch 2/8  step   7/429  loss 0.5300  holdout 99.12%  1:23 left"
     assert "holdout      –" in describe(progress(accuracy=None))
 
 
@@ -133,3 +134,49 @@ def test_without_a_limit_no_time_is_ever_over() -> None:
     stop.begin()
     assert stop.elapsed_share() == 0
     assert stop.reason is None
+
+
+def test_two_trainings_share_a_time_limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("training.fit.time.monotonic", lambda: now)
+    stop = StopRequest(limit_seconds=100)
+    now = 50.0  # before training, no time runs
+    stop.begin(until=0.4)
+    now = 70.0
+    assert stop.elapsed_share() == pytest.approx(0.5)
+    now = 91.0
+    assert stop.elapsed_share() > 1
+    assert stop.reason == "the time limit of 100 seconds"
+    stop.end()
+    now = 100.0  # half of the whole time is left for the second one
+    stop.begin()
+    assert stop.reason is None
+    now = 125.0
+    assert stop.elapsed_share() == pytest.approx(0.5)
+    assert stop.reason is None
+    now = 150.0
+    assert stop.elapsed_share() == pytest.approx(1)
+    assert stop.reason == "the time limit of 100 seconds"
+
+
+def test_a_second_training_without_any_time_left_is_over_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 0.0
+    monkeypatch.setattr("training.fit.time.monotonic", lambda: now)
+    stop = StopRequest(limit_seconds=100)
+    stop.begin(until=0.4)
+    now = 130.0
+    stop.end()
+    stop.begin()
+    now = 131.0
+    assert stop.elapsed_share() > 1
+    assert stop.reason == "the time limit of 100 seconds"
+
+
+def test_what_was_asked_for_holds_for_a_second_training_too() -> None:
+    stop = StopRequest()
+    with stop.on_signals():
+        stop.begin(until=0.4)
+        os.kill(os.getpid(), signal.SIGTERM)
+        stop.end()
+        stop.begin()
+        assert (stop.asked_for, stop.reason) == (True, "SIGTERM")

@@ -7,10 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from training.promotion import LARGEST_READER_BYTES
 from training.recipes import RECIPES, find_recipe
 
 README = Path(__file__).parents[2] / "README.md"
 BUDGETS = {"quick": 100_000, "default": 100_000, "best": 400_000, "reference": 1_200_000}
+READER_BUDGET = 260_000  # parameters, of four bytes each
+READERS = {recipe.reader.name: recipe.reader for recipe in RECIPES.values() if recipe.reader}
 
 
 @pytest.mark.parametrize("name", RECIPES)
@@ -20,6 +23,16 @@ def test_networks_keep_the_contract_and_their_budget(name: str) -> None:
     (pixels,) = network.inputs
     assert (pixels.name, pixels.dtype, pixels.shape) == ("pixels", "uint8", (None, 28, 28))
     assert {output: tensor.shape for output, tensor in network.output.items()} == {"probabilities": (None, 10)}
+
+
+@pytest.mark.parametrize("name", READERS)
+def test_readers_keep_the_contract_and_their_budget(name: str) -> None:
+    network = READERS[name].network()
+    assert network.count_params() < READER_BUDGET
+    assert 4 * READER_BUDGET < LARGEST_READER_BYTES
+    (lines,) = network.inputs
+    assert (lines.name, lines.dtype, lines.shape) == ("lines", "uint8", (None, 32, None))
+    assert {output: tensor.shape for output, tensor in network.output.items()} == {"logits": (None, None, 11)}
 
 
 def test_the_reference_is_the_published_network() -> None:

@@ -12,12 +12,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.model.manifest import Manifest, Mixture, MixturePart, OutlierRow
+from digits.model.manifest import LineRow, Manifest, Mixture, MixturePart, OutlierRow
 from training import figures, report
 from training.artifacts import REPORT_FOLDER
 from training.dataset import load_subset
 from training.export import Candidate
 from training.fit import Epoch
+from training.numbers import KINDS, NO_NUMBER
 
 type Version = tuple[Manifest, dict[str, bytes]]
 
@@ -97,6 +98,47 @@ def test_the_page_says_over_what_confidence_holds_and_what_becomes_of_no_digit(
     assert "99.61% of the accepted answers are right; 81.2% are accepted" in summed_up
     assert "below 0.432" in summed_up
     assert "letter, 10.0% accepted" in summed_up
+
+
+def test_the_page_says_how_numbers_are_read_and_which_are_accepted(version: Version, tmp_path: Path) -> None:
+    reader = version[0].reader
+    assert reader is not None
+    row = LineRow(
+        name="touching", count=200, exact=0.877, exact_interval=(0.82, 0.92), accepted=0.612, wrong_accepted=0.0051
+    )
+    nothing = row.model_copy(update={"name": NO_NUMBER, "exact": 0.981})
+    holdout = reader.holdout.model_copy(update={"rows": [row, nothing]})
+    test = reader.test.model_copy(update={"rows": [row.model_copy(update={"exact": 0.9654}), nothing]})
+    told = {"holdout": holdout, "test": test, "acceptance_threshold": 0.87654, "agreement_threshold": 0.1}
+    changed = reader.model_copy(update={**told, "agreement": 0.9876, "line_count": 12_345})
+    page = write(tmp_path, version[0].model_copy(update={"reader": changed}))
+    passage = page[page.index("<h2>Numbers</h2>") : page.index("<h2>What it gets wrong</h2>")]
+    for figure in ("12,345", "0.877", "at least 0.1", "99.5%", "98.76%", "87.7%", "96.5%", "61.2%", "0.5%"):
+        assert figure in passage, figure
+    assert passage.count('<span class="missed">missed</span>') == 1  # of touching ones; no aim is told for no number
+    assert "numbers            touching 96.5%, no number 98.1%" in report.summary(
+        json.loads((tmp_path / report.METRICS).read_text())
+    )
+
+
+def test_without_a_threshold_or_a_reader_the_page_says_so_of_numbers(version: Version, tmp_path: Path) -> None:
+    reader = version[0].reader
+    assert reader is not None
+    careful = reader.model_copy(update={"acceptance_threshold": None})
+    assert "At no confidence are enough of the numbers right" in write(
+        tmp_path, version[0].model_copy(update={"reader": careful})
+    )
+    assert "it reads single digits only" in write(tmp_path, version[0].model_copy(update={"reader": None}))
+    assert "numbers  " not in report.summary(json.loads((tmp_path / report.METRICS).read_text()))
+
+
+def test_the_metrics_have_the_readers_figures_without_its_golden_lines(version: Version, tmp_path: Path) -> None:
+    write(tmp_path, version[0])
+    metrics = json.loads((tmp_path / report.METRICS).read_text())
+    assert version[0].reader is not None
+    assert [row["name"] for row in metrics["reader"]["test"]["rows"]] == list(KINDS)
+    assert metrics["reader"]["temperature"] == version[0].reader.temperature
+    assert "goldens" not in metrics["reader"]
 
 
 def test_a_manifest_of_an_earlier_release_has_a_report(

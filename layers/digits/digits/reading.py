@@ -21,7 +21,7 @@ from digits.model.identity import sha256
 from digits.model.judgement import ACCEPTED, NOT_A_DIGIT, SEVERAL_DIGITS, judge, least_of_parts
 from digits.model.proof import LoadedModel
 from digits.pictures.canonical import Box, CanonicalImage, PartImage, canonicalize
-from digits.pictures.images import DecodedImage, decode
+from digits.pictures.images import LONG_SIDE, DecodedImage, decode
 
 type Pixels = NDArray[np.uint8]
 
@@ -38,13 +38,16 @@ class Picture:
     sha256: str
 
     @classmethod
-    def of_file(cls, data: bytes) -> Picture:
+    def of_file(cls, data: bytes, long_side: int = LONG_SIDE) -> Picture:
         """Decode an image file.
+
+        Args:
+            long_side: larger pictures are reduced to about this.
 
         Raises:
             ImageError: see `digits.pictures.images.decode`.
         """
-        return cls(decode(data), sha256(data))
+        return cls(decode(data, long_side=long_side), sha256(data))
 
     @classmethod
     def of_pixels(cls, grey: Pixels) -> Picture:

@@ -7,6 +7,7 @@ import re
 from datetime import UTC, datetime
 
 MODEL_FILE = "model.tflite"
+READER_FILE = "reader.tflite"
 MANIFEST_FILE = "manifest.json"
 
 VERSION_PATTERN = r"\d{8}T\d{6}Z-[0-9a-f]{8}"

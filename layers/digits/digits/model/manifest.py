@@ -14,6 +14,7 @@ from digits.errors import CorruptModelError
 from digits.model.contract import CLASSES, Tensor
 from digits.model.identity import VERSION_PATTERN
 from digits.pictures.canonical import SIDE
+from digits.pictures.rows import LINE_HEIGHT
 
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -210,6 +211,77 @@ class Golden(_Record):
         return np.frombuffer(base64.b64decode(self.pixels_base64), np.uint8).reshape(SIDE, SIDE)
 
 
+class LineRow(_Record):
+    """How well one kind of pictures of numbers is read.
+
+    Attributes:
+        count: how many pictures.
+        exact: share whose whole text is right; what was refused is not.
+        exact_interval: 95 % Wilson score interval of it.
+        accepted: share whose answer is accepted.
+        wrong_accepted: share whose answer is accepted and wrong.
+    """
+
+    name: str
+    count: int
+    exact: Share
+    exact_interval: tuple[Share, Share]
+    accepted: Share
+    wrong_accepted: Share
+
+
+class LineTable(_Record):
+    """How well numbers are read that were made of one part of the data.
+
+    Attributes:
+        sha256: digest of all lines and their texts.
+        expected_calibration_error: of the rows' confidence, over 15 equal bins.
+    """
+
+    sha256: Sha256
+    rows: list[LineRow]
+    expected_calibration_error: Share
+
+
+class LineGolden(_Record):
+    """A line of digits, with the text that the reader gave when it was made, and its probability."""
+
+    pixels_base64: str
+    text: Annotated[str, Field(pattern=r"^\d+$")]
+    probability: Share
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """Return uint8 (32, width)."""
+        return np.frombuffer(base64.b64decode(self.pixels_base64), np.uint8).reshape(LINE_HEIGHT, -1)
+
+
+class ReaderRecord(_Record):
+    """The second network of a version, which reads lines of digits.
+
+    Attributes:
+        line_form: version of the form of lines that it was trained for.
+        temperature: what its logits were divided by, fitted on the holdout's lines.
+        acceptance_threshold: of the numbers whose rows have at least this confidence, and which the classifier does
+            not contradict, 99.5 % are wholly right on the holdout; null if no threshold reaches that.
+        agreement_threshold: what the classifier's probability of a digit must be, or it contradicts.
+        agreement: share of the clean test digits that reader and classifier read alike.
+    """
+
+    input: Tensor
+    output: Tensor
+    line_form: int
+    recipe: RecipeRecord
+    training: TrainingRecord
+    line_count: int
+    temperature: float
+    acceptance_threshold: Share | None
+    agreement_threshold: Share
+    agreement: Share
+    holdout: LineTable
+    test: LineTable
+    goldens: Annotated[list[LineGolden], Field(min_length=1)]
+
+
 class Manifest(_Record):
     """The self-description of one immutable version.
 
@@ -226,11 +298,12 @@ class Manifest(_Record):
         holdout_robustness: the table on digits of the holdout; test_robustness, of the test digits.
         holdout_outliers: what becomes of pictures without a digit, by family, made from digits of the holdout;
             test_outliers, of the test digits.
+        reader: the network that reads numbers; null where the version reads single digits only.
 
     Fields with a default were added after the first release, whose manifests can still be read.
     """
 
-    schema_version: Literal[1] = 1
+    schema_version: Literal[1, 2] = 2
     version: Version
     created_at: datetime
     files: dict[str, FileRecord]
@@ -257,6 +330,7 @@ class Manifest(_Record):
     holdout_outliers: list[OutlierRow] | None = None
     test_outliers: list[OutlierRow] | None = None
     goldens: Annotated[list[Golden], Field(min_length=1)]
+    reader: ReaderRecord | None = None
 
     def to_json(self) -> bytes:
         """Return the bytes that are published; the pointer carries their SHA-256."""

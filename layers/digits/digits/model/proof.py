@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
 
 import numpy as np
 
-from digits.errors import CorruptModelError
+from digits.errors import CorruptModelError, NoReaderError
 from digits.model.classifier import Classifier
-from digits.model.contract import CLASSES, INPUT, OUTPUT, Tensor
-from digits.model.identity import MODEL_FILE, sha256
-from digits.model.manifest import Manifest
-from digits.pictures import canonical
+from digits.model.contract import CLASSES, INPUT, LINE, LOGITS, OUTPUT, Tensor
+from digits.model.identity import MODEL_FILE, READER_FILE, sha256
+from digits.model.manifest import Manifest, ReaderRecord
+from digits.model.reader import Reader
+from digits.model.strings import Columns, likely_strings, probabilities_of
+from digits.pictures import canonical, rows
 
 GOLDEN_TOLERANCE = 1e-3
 
@@ -27,13 +31,91 @@ class LoadedModel:
     manifest: Manifest
     classifier: Classifier
     manifest_sha256: str
+    numbers: LazyReader = field(default_factory=lambda: LazyReader(None, None))
+
+    def whole(self) -> LoadedModel:
+        """Return it with its reader proved as well, if it has one; raises as `LazyReader.get` does."""
+        if self.numbers.exists:
+            self.numbers.get()
+        return self
 
 
-def prove(manifest: Manifest, model: bytes, manifest_json: bytes | None = None) -> LoadedModel:
+@dataclass(frozen=True)
+class LoadedReader:
+    """A reader of numbers that has passed its own proofs."""
+
+    record: ReaderRecord
+    network: Reader
+
+
+class LazyReader:
+    """The reader of a version, fetched and proved when it is first needed: one digit is read without it."""
+
+    def __init__(self, manifest: Manifest | None, fetch: Callable[[], bytes] | None) -> None:
+        """Bind what the manifest says of it, if there is one.
+
+        Args:
+            fetch: returns the bytes of its file.
+        """
+        described = manifest and manifest.files.get(READER_FILE)
+        self._record = manifest.reader if manifest and described and fetch else None
+        self._sha256 = described.sha256 if described else ""
+        self._version, self._fetch = manifest.version if manifest else "this model", fetch or bytes
+        self._lock = threading.Lock()
+        self._loaded: LoadedReader | None = None
+
+    @property
+    def exists(self) -> bool:
+        """Whether the version has one."""
+        return self._record is not None
+
+    def get(self) -> LoadedReader:
+        """Return it, at the first call fetched and proved.
+
+        Raises:
+            NoReaderError: the version has none.
+            CorruptModelError: it is missing, or fails a proof.
+            StoreError: the store did not answer.
+        """
+        if self._record is None:
+            raise NoReaderError(f"{self._version} reads single digits only: it has no reader of numbers")
+        with self._lock:
+            if self._loaded is None:
+                self._loaded = self._prove(self._record, self._fetch())
+        return self._loaded
+
+    def _prove(self, record: ReaderRecord, model: bytes) -> LoadedReader:
+        if sha256(model) != self._sha256:
+            raise CorruptModelError(f"the reader of {self._version} does not have the digest of its manifest")
+        if record.line_form != rows.VERSION:
+            raise CorruptModelError(
+                f"the reader of {self._version} wants line form {record.line_form}, this release makes {rows.VERSION}"
+            )
+        if not (_same_form(record.input, LINE) and _same_form(record.output, LOGITS)):
+            raise CorruptModelError(f"the reader of {self._version} describes another input or output than is served")
+        network = Reader(model)
+        for golden in record.goldens:
+            try:
+                columns = Columns.of(network.logits(golden.pixels()[None])[0])
+            except (ValueError, RuntimeError) as error:
+                raise CorruptModelError(f"the reader of {self._version} fails on its golden inputs") from error
+            string = likely_strings(columns)[0]
+            (probability,) = probabilities_of(columns, [string])
+            # Written so that NaN fails too.
+            alike = abs(probability - golden.probability) <= GOLDEN_TOLERANCE
+            if "".join(map(str, string)) != golden.text or not alike:
+                raise CorruptModelError(f"the reader of {self._version} does not answer its golden inputs as it should")
+        return LoadedReader(record, network)
+
+
+def prove(
+    manifest: Manifest, model: bytes, manifest_json: bytes | None = None, *, reader: Callable[[], bytes] | None = None
+) -> LoadedModel:
     """Check a model against its manifest: digest, canonical form, contract, goldens.
 
     Args:
         manifest_json: the manifest's bytes where it was read; None where it was made here, as it writes itself.
+        reader: returns the bytes of the reader's file when it is first needed; None serves without one.
 
     Raises:
         CorruptModelError: it fails one of them; the message says which.
@@ -57,14 +139,15 @@ def prove(manifest: Manifest, model: bytes, manifest_json: bytes | None = None) 
     # Written so that NaN fails too.
     if not (same_digits and np.abs(answers - expected).max() <= GOLDEN_TOLERANCE):
         raise CorruptModelError(f"{manifest.version} does not answer its golden inputs as it should")
-    return LoadedModel(manifest, classifier, sha256(manifest_json or manifest.to_json()))
+    return LoadedModel(manifest, classifier, sha256(manifest_json or manifest.to_json()), LazyReader(manifest, reader))
 
 
 def _is_contract(manifest: Manifest) -> bool:
-    """Tell whether a manifest describes the input, output and classes that are served; names may differ."""
-
-    def form(tensor: Tensor) -> tuple[str, list[int]]:
-        return tensor.dtype, tensor.shape
-
-    same_tensors = form(manifest.input) == form(INPUT) and form(manifest.output) == form(OUTPUT)
+    """Tell whether a manifest describes the input, output and classes that are served."""
+    same_tensors = _same_form(manifest.input, INPUT) and _same_form(manifest.output, OUTPUT)
     return same_tensors and tuple(manifest.classes) == CLASSES
+
+
+def _same_form(one: Tensor, other: Tensor) -> bool:
+    """Tell whether two tensors are of one type and shape; names may differ."""
+    return (one.dtype, one.shape) == (other.dtype, other.shape)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from digits.errors import CorruptModelError, ObjectNotFoundError
-from digits.model.identity import MODEL_FILE, sha256
+from digits.model.identity import MODEL_FILE, READER_FILE, sha256
 from digits.model.manifest import Manifest, Sha256, Version, first_problem
 from digits.model.proof import LoadedModel, prove
 from digits.registry.layout import manifest_key, object_key
@@ -68,6 +69,18 @@ def load_version(read: Callable[[str], bytes], version: str, manifest_json: byte
     if manifest.version != version:
         raise CorruptModelError(f"the manifest of {version} says that it is {manifest.version}")
     try:
-        return prove(manifest, read(object_key(version, MODEL_FILE)), manifest_json)
+        model = read(object_key(version, MODEL_FILE))
     except ObjectNotFoundError as error:
-        raise CorruptModelError(f"{version} is not complete: {error} is missing") from error
+        raise _incomplete(version, error) from error
+    return prove(manifest, model, manifest_json, reader=partial(_read_reader, read, version))
+
+
+def _read_reader(read: Callable[[str], bytes], version: str) -> bytes:
+    try:
+        return read(object_key(version, READER_FILE))
+    except ObjectNotFoundError as error:
+        raise _incomplete(version, error) from error
+
+
+def _incomplete(version: str, error: ObjectNotFoundError) -> CorruptModelError:
+    return CorruptModelError(f"{version} is not complete: {error} is missing")

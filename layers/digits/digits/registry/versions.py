@@ -19,7 +19,7 @@ from digits.errors import (
     OperationError,
     UnknownVersionError,
 )
-from digits.model.identity import MODEL_FILE, sha256
+from digits.model.identity import MODEL_FILE, READER_FILE, sha256
 from digits.model.manifest import Manifest
 from digits.model.proof import LoadedModel, prove
 from digits.registry.decisions import Decision, record, recorded
@@ -70,7 +70,7 @@ class Registry:
         described = {name: record.sha256 for name, record in manifest.files.items()}
         if MODEL_FILE not in files or {name: sha256(data) for name, data in files.items()} != described:
             raise CorruptModelError(f"the files of {manifest.version} are not those that its manifest describes")
-        proved = prove(manifest, files[MODEL_FILE])
+        proved = prove(manifest, files[MODEL_FILE], reader=lambda: files[READER_FILE]).whole()
         for name, data in files.items():
             self._create(object_key(manifest.version, name), data)
         self._create(manifest_key(manifest.version), manifest.to_json())
@@ -90,7 +90,7 @@ class Registry:
         """
         over = over or self.live_state()
         # What readers would not accept is not pointed at.
-        proved = self.load(version) if isinstance(version, str) else version
+        proved = (self.load(version) if isinstance(version, str) else version).whole()
         version = proved.manifest.version
         if over.pointer is not None and over.pointer.version == version:
             return over.pointer
@@ -238,7 +238,7 @@ class Registry:
             UnknownVersionError: the version is not published.
             CorruptModelError: something is not as it should be; the message says what.
         """
-        manifest = self.load(version).manifest
+        manifest = self.load(version).whole().manifest
         for name in manifest.files:
             self.file(manifest, name)
         return manifest
