@@ -8,6 +8,7 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import parse_qsl
 
 from tests import events
 
@@ -22,6 +23,7 @@ class Request:
     path: str
     headers: dict[str, str] = field(default_factory=dict)
     body: bytes = b""
+    query: str = ""
 
 
 def http_v2(request: Request) -> dict[str, Any]:
@@ -64,6 +66,8 @@ def _format_2(name: str, request: Request, prefix: str = "") -> dict[str, Any]:
     event["rawPath"] = event["requestContext"]["http"]["path"] = prefix + request.path
     event["requestContext"]["http"]["method"] = request.method
     event["headers"] = _headers(event["headers"], request)
+    event["rawQueryString"] = request.query
+    event |= {"queryStringParameters": dict(parse_qsl(request.query))} if request.query else {}
     return _with_body(event, request)
 
 
@@ -75,6 +79,9 @@ def _format_1(name: str, request: Request, prefix: str) -> dict[str, Any]:
     headers = _headers(event["headers"], request)
     event["headers"] = headers
     event["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
+    parameters = dict(parse_qsl(request.query))
+    event["queryStringParameters"] = parameters or None
+    event["multiValueQueryStringParameters"] = {name: [value] for name, value in parameters.items()} or None
     return _with_body(event, request)
 
 

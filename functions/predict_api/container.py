@@ -44,10 +44,13 @@ class Container:
         return cls(reader, model, gate, Workers(threads))
 
     def warm_up(self) -> None:
-        """Load what there is, before a request needs it; where there is nothing, the first request will look."""
-        for cached in (self.model, self.gate.tokens):
+        """Load what there is, before a request needs it; where there is nothing, the first request will look.
+
+        The reader of numbers is loaded too: a snapshot is taken once, and a ping has nobody wait for it.
+        """
+        for load in (lambda: self.model.get().whole(), self.gate.tokens.get):
             try:
-                cached.get()
+                load()
             except DigitsError as error:
                 logger.warning("not loaded yet: %s", error)
 

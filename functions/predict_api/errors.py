@@ -4,6 +4,7 @@ InputError                            of the shared package
 └── RequestError                      the request cannot be answered as it is
     ├── MalformedRequestError             not JSON, or nothing in it
     ├── FieldError                        one field is wrong; carries a JSON pointer
+    ├── QueryError                        a query parameter is wrong
     ├── BodyTooLargeError
     ├── MediaTypeError                    a content type that is not served
     ├── NotFoundError                     a model or version that is not here
@@ -33,6 +34,10 @@ class FieldError(RequestError):
     def __init__(self, message: str, pointer: str) -> None:
         super().__init__(message)
         self.pointer = pointer
+
+
+class QueryError(RequestError):
+    """A query parameter is wrong."""
 
 
 class BodyTooLargeError(RequestError):

@@ -26,7 +26,7 @@ try:  # Lambda's runtime has it; elsewhere there are no snapshots
 except ImportError:
     register_after_restore = register_before_snapshot = None
 
-PREDICT_PATH = "/v1/predict"
+PREDICT_PATH = "/v1/predict"  # of a document that comes without a path; one with the fields of a form is read
 _DOCUMENT_MEMBERS = {"image", "pixels", "instances", "params"}
 
 logger = logging.getLogger(__name__)
@@ -80,12 +80,15 @@ def _warm_up() -> dict[str, Any]:
 
 def _http_event(document: dict[str, Any]) -> dict[str, Any]:
     """Return the event that a gateway would have made of posting the document."""
+    params = document.get("params")
+    is_form = "fields" in document or (isinstance(params, dict) and "fields" in params)
+    path = problems.READ_PATH if is_form else PREDICT_PATH
     return {
         "version": "2.0",
-        "rawPath": PREDICT_PATH,
+        "rawPath": path,
         "rawQueryString": "",
         "headers": {"content-type": "application/json"},
-        "requestContext": {"http": {"method": "POST", "path": PREDICT_PATH, "sourceIp": ""}, "stage": "$default"},
+        "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": ""}, "stage": "$default"},
         "body": json.dumps(document),
         "isBase64Encoded": False,
     }

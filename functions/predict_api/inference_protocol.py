@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
 
+import numpy as np
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
+from numpy.typing import NDArray
 from pydantic_core import to_json
 
+from digits.model.contract import Tensor
 from digits.model.proof import LoadedModel
 from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, header_token
@@ -16,7 +20,8 @@ from functions.predict_api.bodies import BINARY, BINARY_TYPE, JSON_TYPE, Content
 from functions.predict_api.container import Container, container_of
 from functions.predict_api.errors import MediaTypeError, NotFoundError
 from functions.predict_api.inference_schemas import (
-    MODEL_NAME,
+    DIGITS,
+    NUMBERS,
     InferenceResponse,
     Live,
     ModelMetadata,
@@ -25,7 +30,7 @@ from functions.predict_api.inference_schemas import (
     ServerMetadata,
     TensorMetadata,
 )
-from functions.predict_api.payloads import Body, read_body
+from functions.predict_api.payloads import Body, check_answer, read_body
 from functions.predict_api.tensors import read_inference, write_tensor
 
 SERVER_NAME = "lambda-digits"
@@ -61,26 +66,51 @@ async def _caller(request: Request, container: ContainerOf) -> str:
 Caller = Annotated[str, Depends(_caller)]
 
 
+@dataclass(frozen=True)
+class Served:
+    """One of the two networks of the live version, under the protocol's names.
+
+    Attributes:
+        source, target: the contract of its input and output.
+        infer: returns the output for an input.
+    """
+
+    name: str
+    version: str
+    source: Tensor
+    target: Tensor
+    infer: Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+    @classmethod
+    def of(cls, name: str, loaded: LoadedModel) -> Served:
+        """Return the network of that name; raises as `LazyReader.get` does."""
+        manifest = loaded.manifest
+        if name == DIGITS:
+            return cls(name, manifest.version, manifest.input, manifest.output, loaded.classifier.predict)
+        reader = loaded.numbers.get()
+        return cls(name, manifest.version, reader.record.input, reader.record.output, reader.network.logits)
+
+
 async def _named_model(
-    container: ContainerOf, name: Annotated[str, Path(description=f"`{MODEL_NAME}`", examples=[MODEL_NAME])]
-) -> LoadedModel:
-    if name != MODEL_NAME:
-        raise NotFoundError(f"there is no model of that name; the model is {MODEL_NAME!r}")
-    return await container.workers.run(container.model.get)
+    container: ContainerOf, name: Annotated[str, Path(description=f"`{DIGITS}` or `{NUMBERS}`", examples=[DIGITS])]
+) -> Served:
+    if name not in (DIGITS, NUMBERS):
+        raise NotFoundError(f"there is no model of that name; the models are {DIGITS!r} and {NUMBERS!r}")
+    return await container.workers.run(lambda: Served.of(name, container.model.get()))
 
 
-NamedModel = Annotated[LoadedModel, Depends(_named_model)]
+NamedModel = Annotated[Served, Depends(_named_model)]
 
 
 async def _named_version(
     model: NamedModel, version: Annotated[str, Path(description="the live version, as the metadata names it")]
-) -> LoadedModel:
-    if version != model.manifest.version:
-        raise NotFoundError(f"only the live version is served, which is {model.manifest.version!r}")
+) -> Served:
+    if version != model.version:
+        raise NotFoundError(f"only the live version is served, which is {model.version!r}")
     return model
 
 
-NamedVersion = Annotated[LoadedModel, Depends(_named_version)]
+NamedVersion = Annotated[Served, Depends(_named_version)]
 
 
 async def _message(
@@ -109,11 +139,11 @@ ReceivedMessage = Annotated[Message, Depends(_message)]
 _METADATA: dict[str, Any] = {"summary": "What the model takes and answers", "responses": problems.documented(404, 503)}
 _READY: dict[str, Any] = {"summary": "Can the model infer?", "responses": problems.documented(404, 503)}
 _INFER: dict[str, Any] = {
-    "summary": "Classify a batch of pixels as they are",
+    "summary": "Run a batch of pixels as they are",
     "responses": {
         200: {
             "model": InferenceResponse,
-            "description": "The probabilities of the ten digits, for each image.",
+            "description": "The ten probabilities for each image, or the logits of each line, column by column.",
             "content": {BINARY_TYPE: BINARY},
             "headers": {LENGTH_HEADER: {"schema": {"type": "integer"}, "description": "with binary data only"}},
         },
@@ -157,22 +187,24 @@ async def version_metadata(model: NamedVersion) -> ModelMetadata:
 
 
 @router.get("/models/{name}/ready", **_READY)
-async def model_ready(model: NamedModel) -> ModelReady:  # noqa: ARG001
+async def model_ready(model: NamedModel) -> ModelReady:
     """Load the model if need be; 503 as long as that does not succeed."""
-    return ModelReady()
+    return ModelReady(name=model.name)
 
 
 @router.get("/models/{name}/versions/{version}/ready", **_READY)
-async def version_ready(model: NamedVersion) -> ModelReady:  # noqa: ARG001
+async def version_ready(model: NamedVersion) -> ModelReady:
     """Tell whether a version is the live one."""
-    return ModelReady()
+    return ModelReady(name=model.name)
 
 
 @router.post("/models/{name}/infer", **_INFER)
 async def infer(container: ContainerOf, caller: Caller, model: NamedModel, message: ReceivedMessage) -> Response:
     """Infer with the live model; the input is taken as it is, without the canonical form.
 
-    A request holds up to 1,000 images as JSON, and about 5,700 as binary data: as many as 4,500,000 bytes hold.
+    `digits` takes images in canonical form. A request holds up to 1,000 of them as JSON, and about 5,700 as binary
+    data: as many as 4,500,000 bytes hold. `numbers` takes lines of digits, 32 pixels high and of one width, up to
+    2,000 pixels; the answer to many of them must be asked for as binary data, too.
     """
     return await container.workers.run(_infer, model, message, caller)
 
@@ -185,27 +217,26 @@ async def version_infer(
     return await container.workers.run(_infer, model, message, caller)
 
 
-def _metadata(model: LoadedModel) -> ModelMetadata:
-    manifest = model.manifest
+def _metadata(model: Served) -> ModelMetadata:
     return ModelMetadata(
-        versions=[manifest.version],
-        inputs=[TensorMetadata.of(manifest.input)],
-        outputs=[TensorMetadata.of(manifest.output)],
+        name=model.name,
+        versions=[model.version],
+        inputs=[TensorMetadata.of(model.source)],
+        outputs=[TensorMetadata.of(model.target)],
     )
 
 
-def _infer(model: LoadedModel, message: Message, caller: str) -> Response:
-    manifest = model.manifest
-    target = TensorMetadata.of(manifest.output)
-    body, source = message.body, TensorMetadata.of(manifest.input)
+def _infer(model: Served, message: Message, caller: str) -> Response:
+    target = TensorMetadata.of(model.target)
+    body, source = message.body, TensorMetadata.of(model.source)
     is_json = body.media_type == JSON_TYPE
     inference = read_inference(body.data, message.document_length, source, target, is_json=is_json)
-    probabilities = model.classifier.predict(inference.images)
-    tensor, binary = write_tensor(probabilities, target, inference.binary_output)
-    answer = InferenceResponse(model_version=manifest.version, id=inference.id, outputs=[tensor])
+    tensor, binary = write_tensor(model.infer(inference.images), target, inference.binary_output)
+    answer = InferenceResponse(model_name=model.name, model_version=model.version, id=inference.id, outputs=[tensor])
     document = to_json(answer, exclude_none=True)
-    logger.info("inferred %d images for token %r with %s", len(inference.images), caller, manifest.version)
-    headers = {"cache-control": "no-store", "x-model-version": manifest.version}
+    check_answer(document)
+    logger.info("inferred %d images for token %r with %s", len(inference.images), caller, model.version)
+    headers = {"cache-control": "no-store", "x-model-version": model.version}
     if not inference.binary_output:
         return Response(document, headers=headers, media_type=JSON_TYPE)
     return Response(document + binary, headers=headers | {LENGTH_HEADER: str(len(document))}, media_type=BINARY_TYPE)

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, FailFast, Field
 
 from digits.model.contract import Tensor
 
-MODEL_NAME = "digits"
+DIGITS, NUMBERS = "digits", "numbers"  # the names of the models
 PLATFORM = "litert_tflite"
 EXTENSIONS = ["binary_tensor_data"]
 DATATYPES = {"uint8": "UINT8", "float32": "FP32"}
@@ -30,7 +30,7 @@ class TensorMetadata(_Document):
 
     name: str
     datatype: str
-    shape: Annotated[list[int], Field(description="-1 is the batch, of any size")]
+    shape: Annotated[list[int], Field(description="-1 is of any size: the batch, or how long a line is")]
 
     @classmethod
     def of(cls, tensor: Tensor) -> TensorMetadata:
@@ -115,7 +115,7 @@ class Ready(BaseModel):
 class ModelReady(Ready):
     """The model can infer."""
 
-    name: str = MODEL_NAME
+    name: str
 
 
 class ServerMetadata(BaseModel):
@@ -127,9 +127,9 @@ class ServerMetadata(BaseModel):
 
 
 class ModelMetadata(BaseModel):
-    """The contract of the live model."""
+    """The contract of a live model."""
 
-    name: str = MODEL_NAME
+    name: str
     versions: list[str]
     platform: str = PLATFORM
     inputs: list[TensorMetadata]
@@ -139,7 +139,7 @@ class ModelMetadata(BaseModel):
 class InferenceResponse(BaseModel):
     """The answer to an inference request."""
 
-    model_name: str = MODEL_NAME
+    model_name: str
     model_version: str
     id: str | None = None
     outputs: list[OutputTensor]

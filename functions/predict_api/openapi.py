@@ -11,7 +11,14 @@ from pydantic import BaseModel, WithJsonSchema
 from pydantic.json_schema import models_json_schema
 
 from functions.predict_api.inference_schemas import InferenceRequest
-from functions.predict_api.request_schemas import Envelope, ImageRequest, InstancesRequest, PixelsRequest
+from functions.predict_api.request_schemas import (
+    Envelope,
+    FormEnvelope,
+    FormRequest,
+    ImageRequest,
+    InstancesRequest,
+    PixelsRequest,
+)
 
 _COMPONENTS = "#/components/schemas/{model}"
 
@@ -24,7 +31,16 @@ class FilesForm(BaseModel):
 
 def add_request_schemas(document: dict[str, Any]) -> None:
     """Add the schemas that the routes' request bodies name."""
-    models = (ImageRequest, PixelsRequest, InstancesRequest, Envelope, FilesForm, InferenceRequest)
+    models = (
+        ImageRequest,
+        PixelsRequest,
+        InstancesRequest,
+        Envelope,
+        FormRequest,
+        FormEnvelope,
+        FilesForm,
+        InferenceRequest,
+    )
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_COMPONENTS)
     components = document["components"]["schemas"] | schemas["$defs"]
     document["components"]["schemas"] = dict(sorted(components.items()))

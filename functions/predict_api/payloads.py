@@ -18,7 +18,7 @@ from starlette.requests import ClientDisconnect, Request
 
 from digits.errors import ImageError
 from digits.pictures.canonical import SIDE
-from digits.pictures.images import MEDIA_TYPES
+from digits.pictures.images import LONG_SIDE, MEDIA_TYPES
 from digits.reading import Picture
 from functions.predict_api.documents import parse_object, validate
 from functions.predict_api.errors import BodyTooLargeError, FieldError, MalformedRequestError, MediaTypeError
@@ -27,6 +27,9 @@ from functions.predict_api.request_schemas import (
     MULTIPART_TYPE,
     TAGS,
     Envelope,
+    FieldRequest,
+    FormEnvelope,
+    FormRequest,
     ImageRequest,
     InstancesRequest,
     PixelsRequest,
@@ -36,6 +39,8 @@ from functions.predict_api.request_schemas import (
 )
 
 MAX_BODY_BYTES = 4_500_000
+MAX_ANSWER_BYTES = 6_000_000  # of the 6 MiB that Lambda passes on, some are for headers
+FORM_SIDE = 2_000  # a form's longest side, in pixels, as its digits are small
 # Commas and opening brackets of as many instances, nested, as there may be, and of what is around them.
 _MAX_JSON_MARKS = MAX_INSTANCES * (SIDE * SIDE + SIDE + 2) + 1_000
 _TOKEN_NAME = b'"token"'
@@ -186,6 +191,51 @@ def read_payload(body: Body) -> Payload:
     raise _unserved_type()
 
 
+@dataclass(frozen=True)
+class FormPayload:
+    """A form and its fields.
+
+    Attributes:
+        reader: decodes the picture, or raises an InputError.
+        place: JSON pointer to the list of fields.
+    """
+
+    reader: Callable[[], Picture]
+    fields: list[FieldRequest]
+    place: str
+
+
+def read_form_payload(body: Body) -> FormPayload | None:
+    """Return the form that a body asks to be read; None where it names no fields.
+
+    Raises:
+        RequestError: the body as a whole cannot be used.
+    """
+    if not body.is_json:
+        return None
+    document = body.document
+    params = document.get("params")
+    if isinstance(params, dict) and "fields" in params:
+        place, form = "/params", validate(FormEnvelope.model_validate, document).params
+    elif "fields" in document and "params" not in document:
+        validate(TokenMember.model_validate, document)
+        place, form = "", validate(FormRequest.model_validate, document)
+    else:
+        return None
+    read = partial(_base64_picture, form.image, f"{place}/image", FORM_SIDE)
+    return FormPayload(read, form.fields, f"{place}/fields")
+
+
+def check_answer(document: bytes) -> None:
+    """Let an answer pass that a gateway can pass on.
+
+    Raises:
+        BodyTooLargeError: it cannot; Lambda would fail, without a word to the caller.
+    """
+    if len(document) + document.count(b'"') > MAX_ANSWER_BYTES:  # Lambda puts it into a JSON string
+        raise BodyTooLargeError(f"the answer would have more than {MAX_ANSWER_BYTES:,} bytes: ask for less at a time")
+
+
 def _unserved_type() -> MediaTypeError:
     return MediaTypeError(f"the content type must be application/json, {MULTIPART_TYPE}, {' or '.join(MEDIA_TYPES)}")
 
@@ -217,14 +267,14 @@ def _picture(request: ImageRequest | PixelsRequest, place: str) -> Picture:
     return _pixel_picture(request.pixels, f"{place}/pixels")
 
 
-def _base64_picture(text: str, pointer: str) -> Picture:
+def _base64_picture(text: str, pointer: str, long_side: int = LONG_SIDE) -> Picture:
     if text.startswith("data:"):
         header, _, text = text.partition(",")
         if not header.endswith(";base64"):
             raise FieldError("'image' is a data URL that is not base64", pointer)
     try:
         # Encoders that follow MIME break lines.
-        return Picture.of_file(base64.b64decode("".join(text.split()), validate=True))
+        return Picture.of_file(base64.b64decode("".join(text.split()), validate=True), long_side)
     except (binascii.Error, ValueError) as error:
         raise FieldError("'image' is not base64", pointer) from error
     except ImageError as error:

@@ -16,6 +16,7 @@ from digits.errors import (
     DigitsError,
     InputError,
     NoModelError,
+    NoReaderError,
     NoTokensError,
     UnavailableError,
     UnreadableDigitError,
@@ -32,6 +33,7 @@ from functions.predict_api.errors import (
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 INFERENCE_PROTOCOL_PATH = "/v2/"
+READ_PATH = "/v1/read"
 
 # The first row that the error is an instance of decides.
 STATUS_OF: tuple[tuple[type[DigitsError], HTTPStatus], ...] = (
@@ -51,8 +53,9 @@ _MEANING = {
     HTTPStatus.NOT_FOUND: "There is nothing of that name.",
     HTTPStatus.CONTENT_TOO_LARGE: "The body is over the limit.",
     HTTPStatus.UNSUPPORTED_MEDIA_TYPE: "The body is of a type that is not read.",
-    HTTPStatus.UNPROCESSABLE_CONTENT: "A field is wrong, or the picture shows no single digit.",
-    HTTPStatus.SERVICE_UNAVAILABLE: "No model or no token has been published, or the store does not answer.",
+    HTTPStatus.UNPROCESSABLE_CONTENT: "A field is wrong, or the picture does not show what is to be read.",
+    HTTPStatus.SERVICE_UNAVAILABLE: "No model or no token has been published, the model does not read numbers, "
+    "or the store does not answer.",
 }
 
 logger = logging.getLogger(__name__)
@@ -86,6 +89,8 @@ def describe(error: DigitsError, request_id: str) -> dict[str, object]:
     problem = document(status, detail, request_id)
     if isinstance(error, FieldError):
         problem["errors"] = [{"pointer": error.pointer, "detail": detail}]
+    if isinstance(error, NoReaderError):
+        problem["type"] = "urn:lambda-digits:no-reader"
     if isinstance(error, UnreadableDigitError):
         problem["type"] = f"urn:lambda-digits:{error.verdict.replace('_', '-')}"
         problem["verdict"] = error.verdict
@@ -144,7 +149,9 @@ def _status_of(error: DigitsError) -> HTTPStatus:
 
 def _detail_of(error: DigitsError) -> str:
     """Return what callers are told; what went wrong inside of the service is for the log alone."""
-    if isinstance(error, InputError | NoModelError | NoTokensError):
+    if isinstance(error, UnreadableDigitError) and error.verdict == "several_digits":
+        return f"{error}; POST {READ_PATH} reads numbers"
+    if isinstance(error, InputError | NoModelError | NoReaderError | NoTokensError):
         return str(error)
     if isinstance(error, ConfigurationError):
         return "the service is not configured"

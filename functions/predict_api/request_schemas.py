@@ -7,6 +7,7 @@ from typing import Annotated, Any, final
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, TypeAdapter, WithJsonSchema
 
+from digits.forms import MOST_FIELDS
 from digits.pictures.canonical import SIDE
 from functions.predict_api.documents import WHOLE_MESSAGE, Otherwise
 
@@ -84,6 +85,43 @@ class InstancesRequest(_Document):
     ]
 
 
+@final
+class FieldRequest(_Document):
+    """A field of a form."""
+
+    name: Annotated[str, Field(min_length=1, max_length=100)]
+    box: Annotated[
+        list[float],
+        Field(
+            min_length=4,
+            max_length=4,
+            description="left, top, width and height, in pixels of the upright picture as sent, or where none is "
+            "more than 1, as shares of its width and height",
+        ),
+        Otherwise("'box' must be left, top, width and height, as four numbers"),
+    ]
+    length: Annotated[
+        int | str | None,
+        Field(description="how many digits each row of it has: 5, or `4-6`"),
+        Otherwise("'length' must be a number of digits, or a range like '4-6'"),
+    ] = None
+
+
+@final
+class FormRequest(_Document):
+    """A scanned form and its fields, for `/v1/read`."""
+
+    image: Annotated[
+        str,
+        Field(description="an image file in base64, or as a data URL"),
+        Otherwise("'image' must be a base64 string or a data URL"),
+    ]
+    fields: Annotated[
+        list[FieldRequest],
+        Field(min_length=1, max_length=MOST_FIELDS),
+    ]
+
+
 class TokenMember(_Document):
     """The token, which any request document may carry."""
 
@@ -102,6 +140,12 @@ class Envelope(TokenMember):
     """The document of the published use case, which carries its token."""
 
     params: AnyRequest
+
+
+class FormEnvelope(TokenMember):
+    """The same for a form."""
+
+    params: FormRequest
 
 
 picture_request: Callable[[Any], ImageRequest | PixelsRequest] = TypeAdapter(PictureRequest).validator.validate_python

@@ -4,32 +4,44 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from digits.errors import InputError
 from digits.model.identity import MODEL_FILE
+from digits.numbers import NO_HINTS, Hints
+from digits.pictures.rows import MOST_ROWS
 from digits.reading import Prepared
 from digits.registry.live import LiveModel
 from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, Gate, header_token
 from functions.predict_api.bodies import ContentEncoding
 from functions.predict_api.container import container_of
+from functions.predict_api.errors import QueryError
+from functions.predict_api.numbers import describe_reader, find_each, hints_of, read_each, read_form
 from functions.predict_api.payloads import (
     Body,
+    FormPayload,
     Payload,
+    check_answer,
     envelope_token,
     possible_tokens,
     read_body,
     read_envelope,
+    read_form_payload,
     read_payload,
 )
 from functions.predict_api.prediction import load, predict, prepare_each, problem_of
 from functions.predict_api.schemas import (
+    Form,
     Health,
     ModelSummary,
+    Number,
+    Numbers,
     Prediction,
     Predictions,
     Problem,
@@ -38,6 +50,8 @@ from functions.predict_api.timing import ServerTiming
 
 logger = logging.getLogger(__name__)
 router = APIRouter()
+
+type Told = Prediction | Predictions | Number | Numbers | Form | Problem
 
 
 @dataclass(frozen=True)
@@ -96,6 +110,7 @@ async def model(request: Request) -> ModelSummary:
         rejection_threshold=manifest.rejection_threshold,
         size_bytes=manifest.files[MODEL_FILE].size_bytes,
         classes=manifest.classes,
+        reader=describe_reader(manifest),
     )
 
 
@@ -123,35 +138,81 @@ async def predict_digits(
 
     What shows no single digit is a problem with a `verdict`: `blank`, `no_contrast`, `several_digits` or `not_a_digit`.
     """
+    return await _answered(request, admitted, read_payload, partial(_answer, explain=explain))
+
+
+@router.post(
+    problems.READ_PATH,
+    name="read",
+    tags=["prediction"],
+    summary="Read handwritten numbers",
+    response_model=Number | Numbers | Form,
+    responses=problems.documented(400, 401, 413, 415, 422, 503),
+    dependencies=TOKEN_HEADERS,
+    openapi_extra={"requestBody": bodies.READ},
+)
+async def read_numbers(
+    request: Request,
+    admitted: Annotated[Admitted, Depends(_admit)],
+    length: Annotated[
+        str | None, Query(description="how many digits each row has: `5`, or `4-6`", examples=["5"])
+    ] = None,
+    rows: Annotated[int | None, Query(description=f"how many rows there are, 1 to {MOST_ROWS}")] = None,
+) -> Response:
+    """Read the numbers on one picture, or on several: rows of digits, one digit being a number too.
+
+    Pictures are sent as to `/v1/predict`. `instances`, or several files in a form, are answered by `readings` in the
+    same order. An `image` with `fields` is a form, answered by `fields` under their names; a blank one has no text.
+    What holds no digit is a problem with a `verdict`: `blank`, `no_contrast` or `not_a_digit`.
+    """
+    hints = hints_of(length, rows)
+    return await _answered(request, admitted, _read_either, partial(_read, hints=hints))
+
+
+def _read_either(body: Body) -> Payload | FormPayload:
+    return read_form_payload(body) or read_payload(body)
+
+
+async def _answered[P](
+    request: Request,
+    admitted: Admitted,
+    read: Callable[[Body], P],
+    answer: Callable[[LiveModel, P, str, ServerTiming], tuple[Told, str | None]],
+) -> Response:
     container, timing = container_of(request), admitted.timing
     if not container.warm.is_set():
         container.warm.set()
         timing.note("cold")
     with timing.phase("decode"):
-        payload = read_payload(admitted.body)
-    answer, version = await container.workers.run(
-        _answer, container.model, payload, request.state.request_id, explain, timing
-    )
+        payload = read(admitted.body)
+    told, version = await container.workers.run(answer, container.model, payload, request.state.request_id, timing)
     with timing.phase("encoding"):
-        document = answer.model_dump_json(exclude_none=True)
+        document = told.model_dump_json(exclude_none=True).encode()
+    check_answer(document)
     headers = {"server-timing": timing.header()} | ({"x-model-version": version} if version else {})
-    _log(admitted.caller, version, answer)
-    if isinstance(answer, Problem):
-        return Response(document, answer.status, headers, problems.MEDIA_TYPE)
+    _log(admitted.caller, version, told)
+    if isinstance(told, Problem):
+        return Response(document, told.status, headers, problems.MEDIA_TYPE)
     return Response(document, headers=headers, media_type="application/json")
 
 
-def _log(caller: str, version: str | None, answer: Prediction | Problem | Predictions) -> None:
-    answers = answer.predictions if isinstance(answer, Predictions) else [answer]
-    refused = Counter(each.verdict or "unusable" for each in answers if isinstance(each, Problem))
-    if refused.total() < len(answers):
+def _log(caller: str, version: str | None, answer: Told) -> None:
+    several = (
+        answer.predictions
+        if isinstance(answer, Predictions)
+        else answer.readings
+        if isinstance(answer, Numbers)
+        else [answer]
+    )
+    refused = Counter(each.verdict or "unusable" for each in several if isinstance(each, Problem))
+    if refused.total() < len(several):
         logger.info("predicted for token %r with %s", caller, version)
     for verdict, count in refused.items():
         logger.info("refused %d for token %r: %s", count, caller, verdict)
 
 
 def _answer(
-    model: LiveModel, payload: Payload, request_id: str, explain: bool, timing: ServerTiming
+    model: LiveModel, payload: Payload, request_id: str, timing: ServerTiming, *, explain: bool
 ) -> tuple[Prediction | Problem | Predictions, str | None]:
     """Return the answer, and the version of the model that gave it; None where no model was needed to refuse."""
     outcomes = prepare_each(payload.readers, timing)
@@ -166,3 +227,28 @@ def _answer(
     ]
     version = loaded.manifest.version
     return Predictions(predictions=answers) if payload.several else answers[0], version
+
+
+def _read(
+    model: LiveModel,
+    payload: Payload | FormPayload,
+    request_id: str,
+    timing: ServerTiming,
+    *,
+    hints: Hints,
+) -> tuple[Number | Problem | Numbers | Form, str | None]:
+    """Return the numbers, and the version of the model that read them; None where no model was needed to refuse."""
+    if isinstance(payload, FormPayload):
+        if hints != NO_HINTS:
+            raise QueryError("'length' and 'rows' are not for forms: each field has a 'length' of its own")
+        loaded = load(model, timing)
+        return read_form(payload, loaded, request_id, timing), loaded.manifest.version
+    found = find_each(payload.readers, timing)
+    if not payload.several and isinstance(found[0], InputError):
+        return problem_of(found[0], request_id, explain=False), None
+    loaded = load(model, timing)
+    with timing.phase("load"):
+        loaded.numbers.get()
+    answers = read_each(found, loaded, hints, request_id, timing)
+    version = loaded.manifest.version
+    return Numbers(readings=answers) if payload.several else answers[0], version

@@ -18,7 +18,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from digits.model.contract import COLUMNS
 from digits.pictures.canonical import SIDE
+from digits.pictures.rows import LONGEST_LINE
 from functions.predict_api.documents import parse_object, pointer, validate
 from functions.predict_api.errors import FieldError, MalformedRequestError
 from functions.predict_api.inference_schemas import (
@@ -33,6 +35,8 @@ MAX_JSON_IMAGES = 1_000
 # Commas and opening brackets of that many images, nested, and of what is around them: the rest of the body's
 # limit is for binary data.
 _MAX_JSON_MARKS = MAX_JSON_IMAGES * (SIDE * SIDE + SIDE + 1) + 1_000
+# Of the side that a model leaves free: a line's width, in columns. Memory grows with it.
+FREE_SIZES = range(COLUMNS, LONGEST_LINE + 1)
 _TOO_MANY_VALUES = f"JSON is for up to {MAX_JSON_IMAGES:,} images; more can come as binary data"
 # An image may also begin with these bytes; its sender must announce that it is raw.
 _OBJECT = re.compile(rb"(?:" + codecs.BOM_UTF8 + rb")?\s*\{")
@@ -102,6 +106,10 @@ def write_tensor(values: NDArray[np.float32], contract: TensorMetadata, binary: 
 
 def _raw(data: bytes, source: TensorMetadata) -> Inference:
     count = _image_count(data, source)
+    if -1 in source.shape[1:]:
+        raise MalformedRequestError(
+            f"{source.name!r} are of any width: a JSON document must come first and give the shape"
+        )
     if not count:
         size = math.prod(source.shape[1:])
         raise MalformedRequestError(
@@ -112,7 +120,9 @@ def _raw(data: bytes, source: TensorMetadata) -> Inference:
 
 
 def _image_count(data: bytes, source: TensorMetadata) -> int:
-    """Return how many images the bytes are, or 0 where they are no whole ones."""
+    """Return how many images the bytes are, or 0 where they are no whole ones, or may be of several sizes."""
+    if -1 in source.shape[1:]:
+        return 0
     count, rest = divmod(len(data), math.prod(source.shape[1:]))
     return 0 if rest else count
 
@@ -137,10 +147,15 @@ def _check_contract(tensor: InputTensor, source: TensorMetadata) -> None:
         wanted not in (-1, size) for size, wanted in zip(tensor.shape, source.shape, strict=True)
     ):
         raise FieldError(
-            f"the shape of {source.name!r} is {source.shape}, where -1 is the batch", pointer("inputs", 0, "shape")
+            f"the shape of {source.name!r} is {source.shape}, where -1 is of any size", pointer("inputs", 0, "shape")
         )
-    if 0 in tensor.shape:
+    if tensor.shape[0] == 0:
         raise FieldError("the batch has no image", pointer("inputs", 0, "shape"))
+    for size, wanted in zip(tensor.shape[1:], source.shape[1:], strict=True):
+        if wanted == -1 and size not in FREE_SIZES:
+            raise FieldError(
+                f"{source.name!r} are {FREE_SIZES[0]} to {FREE_SIZES[-1]:,} columns wide", pointer("inputs", 0, "shape")
+            )
 
 
 def _values(tensor: InputTensor, binary: memoryview) -> NDArray[np.uint8]:

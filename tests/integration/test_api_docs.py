@@ -40,6 +40,10 @@ def test_command_works(server: LocalServer, command: str) -> None:
     if "/v1/predict" in command:
         answers = answer.get("predictions", [answer])
         assert [each["pred"] for each in answers] == ([7, 1] if "1.png" in command else [7])
+    elif "fields" in command:
+        assert {name: field["text"] for name, field in answer["fields"].items()} == {"year": "2026", "zip": "79098"}
+    elif "/v1/read" in command:
+        assert (answer["text"], answer["warnings"]) == ("2026", [])
     elif "infer" in command:
         (output,) = answer["outputs"]
         assert max(range(10), key=output["data"].__getitem__) == 7

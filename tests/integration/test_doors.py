@@ -19,7 +19,7 @@ from tests.doors import Request
 
 TOKEN = {"authorization": f"Bearer {EVENT_TOKEN}"}
 JSON = {"content-type": "application/json"}
-PREDICT, INFER = "/v1/predict", "/v2/models/digits/infer"
+PREDICT, READ, INFER = "/v1/predict", "/v1/read", "/v2/models/digits/infer"
 IMAGE = {"image": base64.b64encode(events.digit_file(7)).decode()}
 FORM, FORM_TYPE = events.multipart(events.digit_file(7), b"no image", events.digit_file(1))
 TENSOR_HEADER = json.dumps(
@@ -35,6 +35,27 @@ ENVELOPE = Request("POST", PREDICT, JSON, json.dumps({"token": EVENT_TOKEN, "par
 BAD_ENVELOPE = Request("POST", PREDICT, JSON, json.dumps({"token": EVENT_TOKEN, "params": {"image": 7}}).encode())
 WRONG_ENVELOPE = Request("POST", PREDICT, JSON, json.dumps({"token": "wrong", "params": IMAGE}).encode())
 SEVERAL = {"token": EVENT_TOKEN, "params": {"instances": [IMAGE, {"image": "*"}, {"pixels": PIXELS.tolist()}]}}
+PNG = {"content-type": "image/png"}
+NUMBER = events.number_file()
+NUMBER_JSON = {"image": base64.b64encode(NUMBER).decode()}
+NUMBER_FORM, NUMBER_FORM_TYPE = events.multipart(NUMBER, b"no image", events.digit_file(1))
+SEVERAL_NUMBERS = {"token": EVENT_TOKEN, "params": {"instances": [NUMBER_JSON, {"image": "*"}, IMAGE]}}
+PAGE = json.loads(events.load("http_v2_read_form")["body"])
+TWICE = PAGE | {"fields": [PAGE["fields"][0], PAGE["fields"][0]]}
+LINES = np.zeros((2, 32, 64), np.uint8)
+LINES_HEADER = json.dumps(
+    {
+        "inputs": [
+            {"name": "lines", "shape": [2, 32, 64], "datatype": "UINT8", "parameters": {"binary_data_size": LINES.size}}
+        ],
+        "parameters": {"binary_data_output": True},
+    }
+).encode()
+
+
+def posted(path: str, document: dict[str, Any], query: str = "", headers: dict[str, str] = TOKEN) -> Request:
+    return Request("POST", path, JSON | headers, json.dumps(document).encode(), query)
+
 
 # name: (request, status)
 CONTRACT: dict[str, tuple[Request, int]] = {
@@ -44,7 +65,7 @@ CONTRACT: dict[str, tuple[Request, int]] = {
     "json": (Request("POST", PREDICT, JSON | TOKEN, json.dumps(IMAGE).encode()), 200),
     "envelope": (ENVELOPE, 200),
     "instances": (Request("POST", PREDICT, JSON, json.dumps(SEVERAL).encode()), 200),
-    "png": (Request("POST", PREDICT, {"content-type": "image/png"} | TOKEN, events.digit_file(4)), 200),
+    "png": (Request("POST", PREDICT, PNG | TOKEN, events.digit_file(4)), 200),
     "form": (Request("POST", PREDICT, {"content-type": FORM_TYPE} | TOKEN, FORM), 200),
     "infer": (
         Request(
@@ -68,9 +89,35 @@ CONTRACT: dict[str, tuple[Request, int]] = {
     "wrong token": (WRONG_ENVELOPE, 401),
     "unknown path": (Request("GET", "/nowhere"), 404),
     "wrong method": (Request("DELETE", PREDICT), 405),
-    "large body": (Request("POST", PREDICT, {"content-type": "image/png"} | TOKEN, bytes(4_500_001)), 413),
+    "large body": (Request("POST", PREDICT, PNG | TOKEN, bytes(4_500_001)), 413),
     "media type": (Request("POST", PREDICT, {"content-type": "text/plain"} | TOKEN, b"7"), 415),
     "field": (BAD_ENVELOPE, 422),
+    "number, png": (Request("POST", READ, PNG | TOKEN, NUMBER), 200),
+    "number, json": (posted(READ, NUMBER_JSON), 200),
+    "number, envelope": (posted(READ, {"token": EVENT_TOKEN, "params": NUMBER_JSON}, headers={}), 200),
+    "number, instances": (posted(READ, SEVERAL_NUMBERS, headers={}), 200),
+    "number, form with files": (Request("POST", READ, {"content-type": NUMBER_FORM_TYPE} | TOKEN, NUMBER_FORM), 200),
+    "number, length": (Request("POST", READ, PNG | TOKEN, NUMBER, "length=4-6"), 200),
+    "number, rows": (Request("POST", READ, PNG | TOKEN, NUMBER, "length=3&rows=2"), 200),
+    "fields": (posted(READ, PAGE), 200),
+    "fields, envelope": (posted(READ, {"token": EVENT_TOKEN, "params": PAGE}, headers={}), 200),
+    "lines": (
+        Request(
+            "POST",
+            "/v2/models/numbers/infer",
+            {"inference-header-content-length": str(len(LINES_HEADER))} | TOKEN,
+            LINES_HEADER + LINES.tobytes(),
+        ),
+        200,
+    ),
+    "number, no token": (Request("POST", READ, PNG, NUMBER), 401),
+    "number, wrong method": (Request("GET", READ), 405),
+    "number, no image": (Request("POST", READ, PNG | TOKEN, b"no image"), 422),
+    "number, impossible length": (Request("POST", READ, PNG | TOKEN, NUMBER, "length=5-4"), 422),
+    "number, impossible rows": (Request("POST", READ, PNG | TOKEN, NUMBER, "rows=two"), 422),
+    "number, blank": (posted(READ, {"pixels": [0] * 784}), 422),
+    "field twice": (posted(READ, {"token": EVENT_TOKEN, "params": TWICE}, headers={}), 422),
+    "fields with a hint": (posted(READ, PAGE, "length=4"), 422),
     "blank": (Request("POST", PREDICT, JSON | TOKEN, json.dumps({"pixels": [0] * 784}).encode()), 422),
 }
 
@@ -84,7 +131,7 @@ def comparable(response: dict[str, Any]) -> dict[str, Any]:
         headers.pop("content-type", None)  # Mangum makes one up, for format 2.0 only
     elif headers.get("content-type", "").endswith("json"):
         body = json.loads(body)
-        for answer in (body, *body.get("predictions", [])):
+        for answer in (body, *body.get("predictions", []), *body.get("readings", [])):
             answer.pop("servers", None)
             if answer.get("status") in (404, 405):
                 answer.pop("detail")  # it names the path as the caller wrote it
@@ -101,23 +148,24 @@ def test_every_door_gives_the_same_answer(handler: Handler, door: str, name: str
     assert comparable(answer) == comparable(expected)
 
 
-@pytest.mark.parametrize("name", ["envelope", "instances", "wrong token", "field"])
+@pytest.mark.parametrize("name", ["envelope", "instances", "wrong token", "field", "fields, envelope", "field twice"])
 def test_a_direct_invoke_gets_the_bare_document(handler: Handler, name: str) -> None:
     request, _ = CONTRACT[name]
     assert handler(doors.direct(request)) == json.loads(handler(doors.http_v2(request))["body"])
 
 
-@pytest.mark.parametrize("name", ["png", "form", "infer"])
+@pytest.mark.parametrize("name", ["png", "form", "infer", "number, png", "number, form with files", "lines"])
 def test_binary_comes_in_and_goes_out_as_base64_where_it_must(handler: Handler, name: str) -> None:
     request, _ = CONTRACT[name]
     event = doors.http_v2(request)
     assert event["isBase64Encoded"] is True
-    assert handler(event)["isBase64Encoded"] is (name == "infer")
+    assert handler(event)["isBase64Encoded"] is (name in ("infer", "lines"))
 
 
 # What a way in can spoil: the path with and without a slash at its end, its method, and where the answer leads.
 PATHS: dict[str, tuple[Request, int]] = {
     **{name: CONTRACT[name] for name in ("health", "model", "openapi", "json", "envelope", "preflight")},
+    **{name: CONTRACT[name] for name in ("number, length", "number, impossible length")},
     **{name: CONTRACT[name] for name in ("unknown path", "wrong method", "no token")},
     "reference": (Request("GET", "/docs"), 200),
     "script": (Request("GET", "/docs/start.js"), 200),

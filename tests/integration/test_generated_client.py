@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import importlib
 import json
 import subprocess
@@ -66,6 +67,23 @@ def test_a_generated_client_sends_the_envelope(generated: ModuleType, server: Lo
     envelope = models.Envelope(params=models.ImageRequest.from_dict(events.image_json(7)), token=EVENT_TOKEN)
     with generated.Client(base_url=server.url) as client:
         assert predict.sync(client=client, body=envelope).pred == 7
+
+
+def test_a_generated_client_reads_numbers_and_forms(client: Any) -> None:
+    read, models = load("api.prediction.read"), load("models")
+    image = base64.b64encode(events.number_file()).decode()
+    number = read.sync(client=client, body=models.ImageRequest(image=image), length="4", rows=1)
+    assert isinstance(number, models.Number)
+    assert (number.text, [digit.pred for digit in number.rows[0].digits]) == ("2026", [2, 0, 2, 6])
+    several = models.InstancesRequest(instances=[{"image": image}, {"image": "*"}])
+    first, second = read.sync(client=client, body=several).readings
+    assert (first.text, second.status) == ("2026", 422)
+    document = json.loads(events.load("http_v2_read_form")["body"])
+    form = read.sync(client=client, body=models.FormRequest.from_dict(document))
+    assert isinstance(form, models.Form)
+    assert form.fields["zip"].text == "79098"
+    problem = read.sync(client=client, body=models.ImageRequest(image=image), length="5-4")
+    assert (problem.status, "length" in problem.detail) == (422, True)
 
 
 def test_a_generated_client_understands_a_problem(client: Any) -> None:

@@ -17,8 +17,12 @@ from PIL import Image
 from tritonclient import http as triton
 from tritonclient.utils import InferenceServerException
 
+from digits import numbers
 from digits.model import proof
 from digits.model.manifest import Manifest
+from digits.model.reader import Reader
+from digits.model.strings import Columns, likely_strings
+from digits.reading import Picture
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
 from digits.registry.store import S3Reader
@@ -36,6 +40,7 @@ from tests.doors import Request
 TOKEN = {"authorization": f"Bearer {EVENT_TOKEN}"}
 MODEL = "/v2/models/digits"
 INFER = f"{MODEL}/infer"
+NUMBERS = "/v2/models/numbers"
 LENGTH_HEADER = "inference-header-content-length"
 
 
@@ -49,6 +54,21 @@ def images() -> NDArray[np.uint8]:
 def expected(version: tuple[Manifest, dict[str, bytes]], images: NDArray[np.uint8]) -> NDArray[np.float32]:
     """What the classifier itself answers for the images, float32 (10, 10)."""
     return proof.prove(version[0], version[1]["model.tflite"]).classifier.predict(images)
+
+
+@pytest.fixture(scope="session")
+def lines() -> NDArray[np.uint8]:
+    """Two lines of the sample number, one of them without its last digit, as uint8 (2, 32, width)."""
+    (row,) = numbers.find(Picture.of_file(events.number_file())).rows.rows
+    shorter = row.pixels.copy()
+    shorter[:, 3 * row.pixels.shape[1] // 4 :] = 0
+    return np.stack([row.pixels, shorter])
+
+
+@pytest.fixture(scope="session")
+def network(version: tuple[Manifest, dict[str, bytes]]) -> Reader:
+    """The reader itself."""
+    return Reader(version[1]["reader.tflite"])
 
 
 @pytest.fixture
@@ -90,14 +110,14 @@ def assert_problem(response: dict[str, Any], status: int, detail: str = "") -> d
     return problem
 
 
-def json_tensor(images: NDArray[np.uint8]) -> dict[str, Any]:
-    return {"name": "pixels", "datatype": "UINT8", "shape": list(images.shape), "data": images.ravel().tolist()}
+def json_tensor(images: NDArray[np.uint8], name: str = "pixels") -> dict[str, Any]:
+    return {"name": name, "datatype": "UINT8", "shape": list(images.shape), "data": images.ravel().tolist()}
 
 
-def binary_request(images: NDArray[np.uint8], **members: Any) -> tuple[bytes, dict[str, str]]:
+def binary_request(images: NDArray[np.uint8], name: str = "pixels", **members: Any) -> tuple[bytes, dict[str, str]]:
     """Return the body of a binary request, and its headers."""
     parameters = {"binary_data_size": images.size}
-    tensor = {"name": "pixels", "datatype": "UINT8", "shape": list(images.shape), "parameters": parameters}
+    tensor = {"name": name, "datatype": "UINT8", "shape": list(images.shape), "parameters": parameters}
     document = json.dumps({"inputs": [tensor], **members}).encode()
     return document + images.tobytes(), TOKEN | {LENGTH_HEADER: str(len(document))}
 
@@ -358,6 +378,91 @@ def test_inference_before_the_first_model_is_unavailable(bucket: Bucket, cold_ha
     assert_problem(send(cold_handler, INFER, b"{}", TOKEN), 503, "no model has been published")
 
 
+# The model `numbers`
+
+
+def test_the_metadata_of_numbers_are_the_manifests(
+    handler: Handler, version: tuple[Manifest, dict[str, bytes]]
+) -> None:
+    manifest = version[0]
+    assert manifest.reader is not None
+    metadata = events.body_of(send(handler, NUMBERS))
+    assert metadata == {
+        "name": "numbers",
+        "versions": [manifest.version],
+        "platform": "litert_tflite",
+        "inputs": [{"name": manifest.reader.input.name, "datatype": "UINT8", "shape": [-1, 32, -1]}],
+        "outputs": [{"name": manifest.reader.output.name, "datatype": "FP32", "shape": [-1, -1, 11]}],
+    }
+    assert events.body_of(send(handler, f"{NUMBERS}/versions/{manifest.version}")) == metadata
+    assert events.body_of(send(handler, f"{NUMBERS}/ready")) == {"name": "numbers", "ready": True}
+    assert_problem(send(handler, f"{NUMBERS}/versions/1"), 404, "live version")
+
+
+@pytest.mark.parametrize("width", [2, 3, 64, 133, 2_000])
+def test_lines_of_any_width_are_answered_in_json_and_in_binary(handler: Handler, network: Reader, width: int) -> None:
+    lines = np.random.default_rng(width).integers(0, 256, (3, 32, width), np.uint8)
+    expected = network.logits(lines)
+    assert expected.shape == (3, width // 2, 11)
+    document = {"inputs": [json_tensor(lines, "lines")]}
+    answer = events.body_of(send(handler, f"{NUMBERS}/infer", document, TOKEN))
+    (output,) = answer["outputs"]
+    assert (answer["model_name"], output["name"], output["shape"]) == ("numbers", "logits", list(expected.shape))
+    assert np.allclose(np.array(output["data"]).reshape(expected.shape), expected, atol=1e-4)
+    body, headers = binary_request(lines, "lines", parameters={"binary_data_output": True})
+    response = send(handler, f"{NUMBERS}/infer", body, headers)
+    data, start = base64.b64decode(response["body"]), int(response["headers"][LENGTH_HEADER])
+    assert np.allclose(np.frombuffer(data[start:], "<f4").reshape(expected.shape), expected, atol=1e-4)
+
+
+def test_the_logits_of_a_line_spell_its_number(handler: Handler, lines: NDArray[np.uint8]) -> None:
+    (output,) = events.body_of(send(handler, f"{NUMBERS}/infer", {"inputs": [json_tensor(lines, "lines")]}, TOKEN))[
+        "outputs"
+    ]
+    logits = np.array(output["data"], np.float32).reshape(output["shape"])
+    assert [likely_strings(Columns.of(line))[0] for line in logits] == [(2, 0, 2, 6), (2, 0, 2)]
+
+
+@pytest.mark.parametrize(
+    ("shape", "detail"),
+    [
+        ([1, 32, 1], "2 to 2,000 columns"),
+        ([1, 32, 0], "2 to 2,000 columns"),
+        ([1, 32, 2_001], "2 to 2,000 columns"),
+        ([0, 32, 64], "no image"),
+        ([1, 28, 64], "[-1, 32, -1]"),
+        ([32, 64], "[-1, 32, -1]"),
+        ([1, 32, 64, 1], "[-1, 32, -1]"),
+    ],
+)
+def test_lines_of_another_shape_are_pointed_at(handler: Handler, shape: list[int], detail: str) -> None:
+    body, headers = binary_request(np.zeros(shape, np.uint8), "lines")
+    problem = assert_problem(send(handler, f"{NUMBERS}/infer", body, headers), 422, detail)
+    assert problem["errors"][0]["pointer"] == "/inputs/0/shape"
+    good = send(handler, f"{NUMBERS}/infer", *binary_request(np.zeros((1, 32, 64), np.uint8), "lines"))
+    assert good["statusCode"] == 200
+
+
+def test_the_inputs_of_the_two_models_are_not_mixed_up(handler: Handler, images: NDArray[np.uint8]) -> None:
+    assert_problem(send(handler, f"{NUMBERS}/infer", {"inputs": [json_tensor(images)]}, TOKEN), 422, "'lines'")
+    lines = np.zeros((1, 32, 64), np.uint8)
+    assert_problem(send(handler, INFER, {"inputs": [json_tensor(lines, "lines")]}, TOKEN), 422, "'pixels'")
+
+
+def test_raw_lines_need_a_document_that_tells_their_width(handler: Handler) -> None:
+    raw = bytes(32 * 64)
+    assert_problem(send(handler, f"{NUMBERS}/infer", raw, TOKEN | {LENGTH_HEADER: "0"}), 400, "any width")
+    assert_problem(send(handler, f"{NUMBERS}/infer", raw, TOKEN), 400, "JSON")
+
+
+def test_more_lines_than_json_can_answer_are_answered_in_binary(handler: Handler) -> None:
+    lines = np.zeros((1_000, 32, 128), np.uint8)
+    response = send(handler, f"{NUMBERS}/infer", *binary_request(lines, "lines"))
+    assert_problem(response, 413, "less at a time")
+    binary = {"binary_data_output": True}
+    assert send(handler, f"{NUMBERS}/infer", *binary_request(lines, "lines", parameters=binary))["statusCode"] == 200
+
+
 # OpenAPI
 
 
@@ -396,8 +501,8 @@ def test_the_documented_example_is_answered(handler: Handler) -> None:
 # Triton's own client
 
 
-def infer_input(images: NDArray[Any], binary: bool = True) -> list[Any]:
-    tensor = triton.InferInput("pixels", list(images.shape), "UINT8")
+def infer_input(images: NDArray[Any], binary: bool = True, name: str = "pixels") -> list[Any]:
+    tensor = triton.InferInput(name, list(images.shape), "UINT8")
     return [tensor.set_data_from_numpy(images, binary_data=binary)]
 
 
@@ -408,8 +513,11 @@ def test_the_client_sees_a_live_and_ready_server(
     assert client.is_server_ready()
     assert client.is_model_ready("digits")
     assert client.is_model_ready("digits", version[0].version)
+    assert client.is_model_ready("numbers")
+    assert client.is_model_ready("numbers", version[0].version)
     assert not client.is_model_ready("letters")
     assert not client.is_model_ready("digits", "1")
+    assert not client.is_model_ready("numbers", "1")
 
 
 def test_the_client_reads_the_metadata(
@@ -443,6 +551,42 @@ def test_the_client_gets_the_classifiers_own_answers(
         )
         assert result.get_response()["id"] == "mine"
         assert np.array_equal(result.as_numpy("probabilities"), expected)
+
+
+def test_the_client_reads_lines_of_several_widths(
+    client: triton.InferenceServerClient, lines: NDArray[np.uint8], network: Reader
+) -> None:
+    metadata = client.get_model_metadata("numbers")
+    assert metadata["inputs"] == [{"name": "lines", "datatype": "UINT8", "shape": [-1, 32, -1]}]
+    assert metadata["outputs"] == [{"name": "logits", "datatype": "FP32", "shape": [-1, -1, 11]}]
+    for taken, binary in itertools.product((lines, lines[:1, :, :70], lines[1:, :, :101]), (True, False)):
+        outputs = [triton.InferRequestedOutput("logits", binary_data=binary)]
+        sent = infer_input(np.ascontiguousarray(taken), binary, "lines")
+        result = client.infer("numbers", sent, outputs=outputs, headers=dict(TOKEN))
+        assert np.allclose(result.as_numpy("logits"), network.logits(taken), atol=1e-4)
+
+
+def test_the_client_is_told_of_a_model_without_a_reader(
+    client: triton.InferenceServerClient,
+    published: Bucket,
+    version: tuple[Manifest, dict[str, bytes]],
+    lines: NDArray[np.uint8],
+    images: NDArray[np.uint8],
+) -> None:
+    manifest, files = version
+    others = {name: record for name, record in manifest.files.items() if name != "reader.tflite"}
+    later = f"20300101T000000Z-{manifest.version[-8:]}"
+    earlier = manifest.model_copy(update={"version": later, "reader": None, "files": others})
+    Registry(published).publish(earlier, {name: files[name] for name in others})
+    Registry(published).promote(later)
+    assert client.is_server_ready()
+    assert client.is_model_ready("digits", later)
+    assert not client.is_model_ready("numbers")
+    with pytest.raises(InferenceServerException, match="has no reader of numbers") as caught:
+        client.infer("numbers", infer_input(lines, name="lines"), headers=dict(TOKEN))
+    assert caught.value.status() == "503"
+    result = client.infer("digits", infer_input(images), headers=dict(TOKEN))
+    assert result.get_response()["model_version"] == later
 
 
 def test_the_client_names_a_version_and_custom_parameters(
@@ -483,7 +627,7 @@ def test_the_client_shows_a_readable_message(client: triton.InferenceServerClien
     good = infer_input(images)
     assert message(401, "digits", good, headers={"authorization": "Bearer no"}) == "the token is not valid"
     assert "token is required" in message(401, "digits", good, headers=None)
-    assert "the model is 'digits'" in message(404, "letters", good)
+    assert "the models are 'digits' and 'numbers'" in message(404, "letters", good)
     assert "only the live version" in message(404, "digits", good, "1")
     assert "[-1, 28, 28]" in message(422, "digits", infer_input(images.reshape(10, 784)))
     assert "no image" in message(422, "digits", infer_input(images[:0]))

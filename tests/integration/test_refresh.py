@@ -17,8 +17,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from digits.errors import DigitsError, NoModelError, StoreError
-from digits.model.identity import sha256
+from digits.errors import DigitsError, NoModelError, NoReaderError, StoreError
+from digits.model.identity import READER_FILE, sha256
 from digits.model.manifest import Manifest
 from digits.model.proof import prove
 from digits.registry import store as digits_store
@@ -74,6 +74,46 @@ def test_a_promoted_model_answers_in_the_next_request_after_the_ttl(
     assert warm.get().manifest == second_version[0]
     Registry(published).rollback()
     assert warm.get().manifest == version[0]
+
+
+def test_a_promoted_model_brings_its_reader_and_takes_it_along(
+    warm: LiveModel, published: Bucket, version: Version, second_version: Version
+) -> None:
+    assert warm.get().numbers.get().network.model == version[1][READER_FILE]
+    Registry(published).publish(*second_version)
+    Registry(published).promote(second_version[0].version)
+    assert warm.get().numbers.get().network.model == second_version[1][READER_FILE]
+    Registry(published).rollback()
+    assert warm.get().numbers.get().network.model == version[1][READER_FILE]
+
+
+def test_a_promoted_model_without_a_reader_ends_the_reading_of_numbers(
+    warm: LiveModel, published: Bucket, version: Version
+) -> None:
+    assert warm.get().numbers.exists
+    manifest, files = another(version)
+    others = {name: record for name, record in manifest.files.items() if name != READER_FILE}
+    earlier = manifest.model_copy(update={"schema_version": 1, "reader": None, "files": others})
+    Registry(published).publish(earlier, {name: files[name] for name in others})
+    Registry(published).promote(earlier.version)
+    assert warm.get().manifest == earlier
+    with pytest.raises(NoReaderError, match=f"{earlier.version} reads single digits only"):
+        warm.get().numbers.get()
+
+
+def test_a_reader_that_was_damaged_after_the_promotion_leaves_the_digits(
+    handler: Handler, published: Bucket, version: Version
+) -> None:
+    assert handler(events.load("http_v2_read_json"))["statusCode"] == 200
+    later = another(version)
+    Registry(published).publish(*later)
+    Registry(published).promote(later[0].version)
+    key = object_key(later[0].version, READER_FILE)
+    published.replace(key, b"damaged", published.get(key).etag)
+    predict_api._application().state.container.model.expire()
+    assert handler(events.load("http_v2_read_json"))["statusCode"] == 503
+    response = handler(events.load("http_v2_predict_json"))
+    assert (response["statusCode"], response["headers"]["x-model-version"]) == (200, later[0].version)
 
 
 def test_under_load_no_request_fails_and_no_answer_mixes_two_models(
@@ -172,7 +212,7 @@ WRONG: dict[str, tuple[Callable[[Bucket, Version], None], str]] = {
     "model that opens and cannot be run": (lambda b, v: damaged_model(b, v, unflattened, True), "fails on its golden"),
     "swapped model": (lambda b, v: damaged_model(b, v, lambda _: b"another version's model", False), "digest"),
     "oversized model": (lambda b, v: damaged_model(b, v, lambda m: m + bytes(16 * 2**20), False), "no more than"),
-    "unknown schema": (lambda b, v: changed_manifest(b, v, lambda d: d.update(schema_version=2)), "schema_version"),
+    "unknown schema": (lambda b, v: changed_manifest(b, v, lambda d: d.update(schema_version=3)), "schema_version"),
     "missing field": (lambda b, v: changed_manifest(b, v, lambda d: d.pop("goldens")), "goldens"),
     "wrong type": (lambda b, v: changed_manifest(b, v, lambda d: d.update(files=7)), "files"),
     "unknown canonical form": (lambda b, v: changed_manifest(b, v, lambda d: d.update(canonical_form=99)), "form 99"),
@@ -328,8 +368,16 @@ def test_a_snapshot_holds_the_model_and_a_restored_container_asks_for_news(
     Registry(published).promote(second_version[0].version)
     predict_api.after_restore()
     assert container.reader._store is not store_before
-    response = handler(events.load("http_v2_predict_png"))
-    assert response["headers"]["x-model-version"] == second_version[0].version
+    for name in ("http_v2_predict_png", "http_v2_read_json"):
+        response = handler(events.load(name))
+        assert (response["statusCode"], response["headers"]["x-model-version"]) == (200, second_version[0].version)
+
+
+def test_a_snapshot_holds_the_reader(handler: Handler, published: Bucket, version: Version) -> None:
+    predict_api.before_snapshot()
+    published.delete(object_key(version[0].version, READER_FILE))
+    predict_api.after_restore()
+    assert events.digits_of(handler(events.load("http_v2_read_json"))) == [2, 0, 2, 6]
 
 
 def test_a_snapshot_of_an_empty_bucket_is_taken_all_the_same(

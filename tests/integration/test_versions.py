@@ -104,7 +104,7 @@ def test_a_missing_bucket_is_named(published: Bucket) -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"schema_version": 2}, "schema_version"),
+        ({"schema_version": 3}, "schema_version"),
         ({"version": "latest"}, "version"),
         ({"goldens": []}, "goldens"),
         ({"files": None}, "files"),

@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
-from digits.registry.layout import POINTER_KEY
+from digits.model.identity import READER_FILE
+from digits.registry.layout import POINTER_KEY, object_key
+from local.lambda_invoke import EVENT_TOKEN
 from tests import events
 from tests.conftest import Handler
 from tests.unit.conftest import MemoryReader
@@ -51,10 +53,28 @@ def test_a_warm_up_leaves_a_container_that_needs_the_store_no_more(
         raise AssertionError("the store was asked")
 
     monkeypatch.setattr("tests.unit.conftest.MemoryReader.get", fail)
-    for event in ("http_v2_predict_json", "http_v2_infer_json"):
+    for event in ("http_v2_predict_json", "http_v2_read_json", "http_v2_infer_json"):
         response = handler(events.load(event))
         assert response["statusCode"] == 200
         assert "cold" not in response["headers"].get("server-timing", "")
+
+
+@pytest.mark.parametrize("reader", [None, b"damaged"])
+def test_a_warm_up_without_a_reader_that_can_be_used_loads_the_rest(
+    handler: Handler, objects: dict[str, bytes], monkeypatch: pytest.MonkeyPatch, reader: bytes | None
+) -> None:
+    version = json.loads(objects[POINTER_KEY])["version"]
+    without = {key: data for key, data in objects.items() if key != object_key(version, READER_FILE)}
+    changed = without if reader is None else {**without, object_key(version, READER_FILE): reader}
+    monkeypatch.setattr("functions.predict_api.app.S3Reader", lambda *_: MemoryReader(changed))
+    assert handler(events.load("warm_up")) == {"warm": True, "model": version}
+    assert handler(events.load("http_v2_predict_json"))["statusCode"] == 200
+
+
+def test_a_form_that_is_the_event_itself_is_read(handler: Handler) -> None:
+    form = json.loads(events.load("http_v2_read_form")["body"])
+    for document in (form | {"token": EVENT_TOKEN}, {"token": EVENT_TOKEN, "params": form}):
+        assert handler(document)["fields"]["year"]["text"] == "2026"
 
 
 def test_a_warm_up_before_the_first_model_is_no_error(

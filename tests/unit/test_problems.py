@@ -58,6 +58,7 @@ WRONG_SETTINGS = {
     "DIGITS_ALLOWED_ORIGINS": "https://a.example/secret",
 }
 ASKING = ["http_v2_health", "http_v2_model", "http_v2_predict_json", "http_v2_predict_instances", "http_v2_infer_json"]
+ASKING += ["http_v2_read_json", "http_v2_read_form"]
 
 
 @pytest.mark.parametrize("setting", WRONG_SETTINGS)
@@ -90,7 +91,7 @@ def classes_of(kind: type[errors.DigitsError]) -> list[type[errors.DigitsError]]
 
 
 def test_only_what_callers_can_mend_or_wait_for_is_told_in_its_own_words() -> None:
-    told = {errors.NoModelError, errors.NoTokensError}
+    told = {errors.NoModelError, errors.NoReaderError, errors.NoTokensError}
     for kind in classes_of(errors.DigitsError):
         if issubclass(kind, errors.InputError):
             continue
