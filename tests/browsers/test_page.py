@@ -17,6 +17,7 @@ from local.lambda_invoke import EVENT_TOKEN
 from local.server import LocalServer
 from tests import events
 from tests.browsers.browser import Browser
+from tests.handwriting import strokes_of
 from tests.photos import encoded, grainy_photo, photo, turned
 
 pytestmark = pytest.mark.browsers
@@ -41,11 +42,6 @@ def opened(browser: Browser, site: str) -> Browser:
 def draw(page: Browser, digit: int) -> None:
     for stroke in STROKES[digit]:
         page.drag("#sheet", stroke)
-
-
-def draw_two_digits(page: Browser) -> None:
-    for place in (0.25, 0.75):
-        page.drag("#sheet", [(place, 0.2), (place, 0.8)])
 
 
 def expect_digit(page: Browser, digit: int) -> None:
@@ -125,10 +121,14 @@ def test_several_pictures_follow_each_other(page: Browser, tmp_path: Path) -> No
     expect_digit(page, 2)
 
 
-def test_two_digits_are_refused(page: Browser) -> None:
-    draw_two_digits(page)
-    expect_words(page, "Two digits: send one at a time.")
-    assert page.text("#digit") == "?"
+def test_a_drawn_number_is_read_digit_by_digit(page: Browser) -> None:
+    for stroke in strokes_of("2026"):
+        page.drag("#sheet", stroke)
+    expect_digit(page, 2026)
+    assert page.run("() => document.querySelectorAll('#digits label').length") == 4
+    page.click("#digits label:last-child")
+    assert page.text("#bars .most .name") == "6"
+    page.wait_for_text("#request", "/v1/read'")
 
 
 def test_what_is_no_digit_is_told_and_shown(page: Browser) -> None:

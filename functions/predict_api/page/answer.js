@@ -1,5 +1,7 @@
 // The answer as it is shown, or what there is instead of one.
 
+import { clearBars, percent, showBars } from "./bars.js";
+import { hideNumber, showRows } from "./number.js";
 import { content, mark } from "./sheet.js";
 
 const COUNTS = ["Several", "Several", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine"];
@@ -14,57 +16,60 @@ const WARNINGS = { touches_edge: "It touches the edge: part of it may be missing
 const element = (id) => document.getElementById(id);
 export const panel = element("answer"); // its data-state: idle, asking, read, unsure, refused or failed
 
-const bars = Array.from({ length: 10 }, (_, digit) => {
-  const row = document.createElement("li");
-  const [name, bar, share] = ["name", "bar", "share"].map((kind) => {
-    const part = document.createElement("span");
-    part.className = kind;
-    row.append(part);
-    return part;
-  });
-  name.textContent = digit;
-  bar.append(document.createElement("span"));
-  share.textContent = "–";
-  element("bars").append(row);
-  return row;
-});
-
 // Say what there is instead of an answer.
 export function say(state, words) {
   panel.dataset.state = state;
   element("digit").textContent = state === "asking" ? "…" : "?";
   if (element("verdict").textContent !== words) element("verdict").textContent = words; // said aloud once
-  for (const bar of bars) fill(bar, null, false);
+  hideNumber();
+  clearBars();
   for (const id of ["time", "phases"]) element(id).textContent = "–";
-  element("seen").hidden = true;
-  element("steps").replaceChildren();
+  hideExplanation();
 }
 
 export function showPrediction({ document: prediction, headers }, since) {
-  panel.dataset.state = prediction.accepted ? "read" : "unsure";
+  hideNumber();
   element("digit").textContent = prediction.pred;
-  element("verdict").replaceChildren(...verdictOn(prediction));
-  bars.forEach((bar, digit) => fill(bar, prediction.probabilities[digit], digit === prediction.pred));
-  showModel(prediction.model.version, prediction.model.accuracy);
+  showBars(prediction);
   showExplanation(prediction.explain);
+  showReading(prediction.pred, prediction, headers, since);
+}
+
+export function showNumber({ document: number, headers }, since) {
+  showRows(number.rows);
+  hideExplanation();
+  showReading(inWords(number.rows), number, headers, since);
+}
+
+// The rows one after the other; where some are sure, those that are not are told.
+function inWords(rows) {
+  const mixed = rows.some(({ accepted }) => accepted);
+  const words = rows.map(({ text, accepted }) => (mixed && !accepted ? `${text} (not sure)` : text));
+  return new Intl.ListFormat("en").format(words);
+}
+
+function showReading(words, reading, headers, since) {
+  panel.dataset.state = reading.accepted ? "read" : "unsure";
+  element("verdict").replaceChildren(...verdictOn(words, reading));
+  showModel(reading.model.version, reading.model.accuracy);
   showTimes(headers.get("server-timing") ?? "", since);
 }
 
-function verdictOn({ pred, conf, accepted, warnings }) {
+function verdictOn(read, { conf, accepted, warnings }) {
   const sure = document.createElement("strong");
   sure.className = accepted ? "accepted" : "doubtful";
   sure.textContent = accepted ? "Accepted." : "Not sure.";
   const share = percent(conf, 2);
   const words = accepted
-    ? [`Read as ${pred}, with a confidence of ${share}. `, sure]
-    : [sure, ` Perhaps ${pred}, with a confidence of ${share}: a person should look.`];
+    ? [`Read as ${read}, with a confidence of ${share}. `, sure]
+    : [sure, ` Perhaps ${read}, with a confidence of ${share}: a person should look.`];
   return [...words, ...warnings.map((name) => ` ${WARNINGS[name] ?? name}`)];
 }
 
-export function showVerdict({ verdict, detail, boxes, explain }) {
+export function showVerdict({ verdict, detail, boxes, explain }, more) {
   const found = boxes ?? [];
   mark(found);
-  say("refused", VERDICTS[verdict]?.(found) ?? sentence(detail));
+  say("refused", (VERDICTS[verdict]?.(found) ?? sentence(detail)) + more);
   if (explain) showExplanation(explain);
 }
 
@@ -75,18 +80,6 @@ export function admit(error) {
 }
 
 export const sentence = (text) => `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}`;
-
-// Rounded down: a confidence of 99.999 % is not one of 100 %.
-function percent(share, digits) {
-  const factor = 10 ** digits;
-  return `${(Math.floor(share * 100 * factor) / factor).toFixed(digits)} %`;
-}
-
-function fill(bar, share, most) {
-  bar.classList.toggle("most", most);
-  bar.querySelector(".bar span").style.width = `${(share ?? 0) * 100}%`;
-  bar.querySelector(".share").textContent = share === null ? "–" : percent(share, 1);
-}
 
 export function showModel(version, accuracy) {
   element("model").textContent = `${version}, ${percent(accuracy, 2)} of MNIST's test digits read rightly`;
@@ -104,6 +97,11 @@ function showExplanation({ image, steps }) {
     return item;
   });
   element("steps").replaceChildren(...items);
+}
+
+function hideExplanation() {
+  element("seen").hidden = true;
+  element("steps").replaceChildren();
 }
 
 function showTimes(header, since) {

@@ -1,5 +1,6 @@
 // The command that asks the same from a terminal: small bodies stand in it, larger ones are saved beside it.
 
+import { copies } from "./copying.js";
 import { isEmpty } from "./sheet.js";
 
 const INLINE_BYTES = 40_000; // what a shell takes in one argument, with room to spare
@@ -9,9 +10,9 @@ const copy = document.getElementById("copy");
 const copied = document.getElementById("copied");
 const link = document.getElementById("save");
 
-export async function showRequest(blob, signal) {
-  const lines = [`curl -s '${new URL("v1/predict?explain=1", document.baseURI)}' -H "Authorization: Bearer $TOKEN"`];
-  const name = `digit.${blob.type.replace("image/", "")}`;
+export async function showRequest(address, blob, signal) {
+  const lines = [`curl -s '${new URL(address, document.baseURI)}' -H "Authorization: Bearer $TOKEN"`];
+  const name = `picture.${blob.type.replace("image/", "")}`;
   const inline = blob.size <= INLINE_BYTES;
   if (inline) {
     const text = blob.type === "application/json" ? await blob.text() : await imageDocument(blob);
@@ -37,12 +38,4 @@ async function imageDocument(blob) {
   return JSON.stringify({ image: btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join("")) });
 }
 
-copy.addEventListener("click", async () => {
-  try {
-    await navigator.clipboard.writeText(request.textContent);
-    copied.textContent = "Copied. Put your token into TOKEN.";
-  } catch {
-    getSelection().selectAllChildren(request);
-    copied.textContent = "Selected: copy it with Ctrl+C or ⌘C.";
-  }
-});
+copies(copy, request, copied, "Copied. Put your token into TOKEN.");

@@ -1,14 +1,16 @@
 // The question about what is on the sheet: asked once the pen rests, dropped when something else comes there.
 
-import { acceptToken, panel, refuseToken, say, sentence, showPrediction, showVerdict } from "./answer.js";
+import { acceptToken, panel, refuseToken, say, sentence, showNumber, showPrediction, showVerdict } from "./answer.js";
 import { showCommand, showRequest } from "./command.js";
-import { predict, token } from "./service.js";
+import { PREDICT, READ, post, token } from "./service.js";
 import { body, isEmpty, stroke } from "./sheet.js";
 
 const DEBOUNCE_MILLISECONDS = 30; // another stroke may follow
 const SLOW_MILLISECONDS = 1200;
 const RETRY_SECONDS = 5; // doubled each time, up to
 const LONGEST_RETRY_SECONDS = 60;
+const SEVERAL = new Set(["several_digits", "not_a_digit"]); // digits that touch may look like none
+const NO_READER = "urn:lambda-digits:no-reader";
 const RETRIED = new Set([429, 502, 503, 504]);
 
 let question = new AbortController(); // an answer to an earlier one is dropped
@@ -58,25 +60,42 @@ addEventListener("online", () => {
 async function answer(since, signal) {
   const blob = await body();
   if (signal.aborted) return;
-  showRequest(blob, signal);
+  showRequest(PREDICT, blob, signal);
   if (!token) return refuseToken("Type an access token, and it is read.");
-  const slow = setTimeout(say, SLOW_MILLISECONDS, "asking", "Still waiting: a first request starts the service.");
-  const reply = await predict(blob, signal).finally(() => clearTimeout(slow));
+  const one = await replyTo(PREDICT, blob, signal);
   if (signal.aborted) return;
+  const verdict = one.document?.verdict;
+  if (!SEVERAL.has(verdict)) return show(one, "probabilities", showPrediction, since);
+  const number = await replyTo(READ, blob, signal);
+  if (signal.aborted) return;
+  const { text = "", type, detail } = number.document ?? {};
+  if (verdict === "not_a_digit" && text.length < 2) return showProblem(one);
+  showRequest(READ, blob, signal);
+  if (type === NO_READER) showProblem(one, ` ${sentence(detail)}`);
+  else show(number, "text", showNumber, since);
+}
+
+function replyTo(address, blob, signal) {
+  const slow = setTimeout(say, SLOW_MILLISECONDS, "asking", "Still waiting: a first request starts the service.");
+  return post(address, blob, signal).finally(() => clearTimeout(slow));
+}
+
+// Show an answer, which has a certain member.
+function show(reply, member, showAnswer, since) {
   if (reply.unreachable) retry(reply.unreachable);
   else if (!reply.ok) showProblem(reply);
-  else if (!reply.document?.probabilities) retry("Something else than the service answered.");
+  else if (!reply.document?.[member]) retry("Something else than the service answered.");
   else {
     acceptToken("is accepted");
-    showPrediction(reply, since);
+    showAnswer(reply, since);
   }
 }
 
-function showProblem({ document: problem, status, headers }) {
+function showProblem({ document: problem, status, headers }, more = "") {
   if (status === 401) return refuseToken("That token is not valid.");
   if (problem?.verdict) {
     acceptToken("is accepted");
-    return showVerdict(problem);
+    return showVerdict(problem, more);
   }
   const detail = sentence(problem?.detail ?? problem?.message ?? `The service answered with status ${status}`);
   if (RETRIED.has(status)) retry(detail, Number(headers.get("retry-after")));

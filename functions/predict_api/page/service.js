@@ -1,5 +1,7 @@
 // The service: the requests to it, and the token that they carry.
 
+export const PREDICT = "v1/predict?explain=1"; // one digit
+export const READ = "v1/read"; // a number
 const LONGEST_MILLISECONDS = 35_000; // a gateway gives up after 30 seconds
 
 export let token = "";
@@ -23,8 +25,8 @@ export function keepToken(typed) {
 }
 
 // What the service answers, or in `unreachable` the words on why it did not: a mistake of the page's is thrown instead.
-export async function predict(blob, signal) {
-  return answerTo("v1/predict?explain=1", {
+export async function post(address, blob, signal) {
+  return answerTo(address, {
     method: "POST",
     headers: { authorization: `Bearer ${token}`, "content-type": blob.type },
     body: blob,

@@ -14,6 +14,7 @@ export let content = EMPTY;
 export let stroke = null; // the one being drawn: points, width, and the pointer that draws it, or null for the keyboard
 export let cursor = null; // of the keyboard's pen
 let boxes = []; // of the digits that were found, where there are several
+let chosen = -1; // which of them stands out
 
 export const isEmpty = () => !content.picture && !content.strokes.length;
 
@@ -40,7 +41,8 @@ export function placeCursor(point) {
 }
 
 // Mark digits; their boxes count in pixels of the picture, or of the sheet where there is none.
-export function mark(found) {
+export function mark(found, outstanding = -1) {
+  chosen = outstanding;
   const { left, top, scale } = content.picture ? place(content.picture) : { left: 0, top: 0, scale: 1 };
   boxes = found.map(([x, y, width, height]) => [left + x * scale, top + y * scale, width * scale, height * scale]);
   repaint();
@@ -74,8 +76,11 @@ function paint() {
 
 function paintMarks() {
   context.strokeStyle = MARK;
+  for (const [at, [left, top, width, height]] of boxes.entries()) {
+    context.lineWidth = at === chosen ? 4 : 1.5;
+    context.strokeRect(left - 3, top - 3, width + 6, height + 6);
+  }
   context.lineWidth = 2;
-  for (const [left, top, width, height] of boxes) context.strokeRect(left, top, width, height);
   if (cursor && document.activeElement === sheet) {
     context.beginPath();
     context.arc(cursor.x, cursor.y, 9, 0, 7);
