@@ -33,7 +33,7 @@ setup:  ## create .venv with uv, CPython 3.13 and the locked packages
 	@local/setup
 
 .PHONY: demo
-demo: setup  ## train on MNIST, publish, serve and send a request; serves until Ctrl-C
+demo: setup  ## train on MNIST, publish, serve, send a digit and a number; serves until Ctrl-C
 	@python -m local demo --api-port $(API_PORT) --store-port $(STORE_PORT)
 
 .PHONY: smoke
@@ -45,7 +45,7 @@ serve: setup  ## serve the last trained model: [HTTPS=1]
 	@python -m local serve --api-port $(API_PORT) --store-port $(STORE_PORT) $(if $(HTTPS),--https)
 
 .PHONY: api-test
-api-test: setup  ## post a sample request: URL=… TOKEN=… [IMAGE=file or folder] [INSECURE=1 | CA=file]
+api-test: setup  ## post a sample digit and a sample number: URL=… TOKEN=… [IMAGE=file or folder] [INSECURE=1 | CA=file]
 	@python -m local api-test --url "$(URL)" --token "$(TOKEN)" $(if $(IMAGE),--image "$(IMAGE)") \
 		$(if $(INSECURE),--insecure) $(if $(CA),--ca "$(CA)")
 
@@ -104,6 +104,10 @@ bench-robustness: setup  ## measure how well the last trained model reads distor
 .PHONY: bench-refusals
 bench-refusals: setup  ## measure what the last trained model makes of blank sheets, several digits and letters
 	@python -m benchmarks.refusals
+
+.PHONY: bench-numbers
+bench-numbers: setup  ## measure how well the last trained model reads numbers, and in what time
+	@python -m benchmarks.numbers
 
 .PHONY: bench-mnist-c
 bench-mnist-c: setup  ## measure how well the last trained model reads the fifteen corruptions of MNIST-C

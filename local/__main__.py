@@ -34,7 +34,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, summary in (
         ("demo", "train, publish, serve, ask; then stay up"),
-        ("smoke", "the same, but end after the first answer"),
+        ("smoke", "the same, but end after the first answers"),
         ("serve", "serve the last trained model"),
     ):
         command = commands.add_parser(name, help=summary)
@@ -43,10 +43,12 @@ def _parser() -> argparse.ArgumentParser:
         if name == "serve":
             command.add_argument("--https", action="store_true", help="with a certificate made for the occasion")
 
-    test = commands.add_parser("api-test", help="post a sample request and judge the answer")
+    test = commands.add_parser("api-test", help="post sample requests and judge the answers")
     test.add_argument("--url", required=True)
     test.add_argument("--token", required=True)
-    test.add_argument("--image", type=Path, default=api_test.SAMPLE, help="a file, or a folder of files")
+    test.add_argument(
+        "--image", type=Path, help="a file, or a folder of files (default: a sample digit and a sample number)"
+    )
     test.add_argument("--insecure", action="store_true", help="trust any certificate")
     test.add_argument("--ca", type=Path, help="certificate of the authority to trust")
 

@@ -21,13 +21,14 @@ from local.store import EmbeddedStore, check_free
 from training import artifacts
 
 TOKEN_NAME = "local"
+DEMO_RECIPE = "quick"  # the others take most of ten minutes, or more
 
 
 def demo(store_port: int, api_port: int, stay: bool) -> None:
     """Train, publish, serve and ask, each through the command or code that a deployment uses.
 
     Args:
-        stay: serve until interrupted, rather than end after the first answer.
+        stay: serve until interrupted, rather than end after the first answers.
 
     Raises:
         DigitsError: a step failed.
@@ -35,7 +36,7 @@ def demo(store_port: int, api_port: int, stay: bool) -> None:
     check_free(HOST, api_port, "API_PORT")  # before the training, not after it
     with running_store(store_port) as store:
         print(f"object store: {store.environment()['AWS_ENDPOINT_URL_S3']}", flush=True)
-        run_training("train")
+        run_training("train", "--recipe", DEMO_RECIPE)
         run_training("publish")
         _serve(api_port, stay)
 
@@ -75,7 +76,7 @@ def publish_latest(output: Path) -> None:
     registry.promote(registry.publish(manifest, files))
 
 
-def run_training(command: str) -> None:
+def run_training(*arguments: str) -> None:
     """Run a command of the training job in a process of its own, as its memory need not stay.
 
     Ctrl-C reaches that process as well; how it ends is left to it.
@@ -83,13 +84,13 @@ def run_training(command: str) -> None:
     Raises:
         OperationError: it failed; it has said why itself.
     """
-    with subprocess.Popen([sys.executable, "-m", "training", command]) as process:
+    with subprocess.Popen([sys.executable, "-m", "training", *arguments]) as process:
         status = None
         while status is None:
             with suppress(KeyboardInterrupt):
                 status = process.wait()
     if status:
-        raise OperationError(f"'python -m training {command}' ended with status {status}")
+        raise OperationError(f"'python -m training {' '.join(arguments)}' ended with status {status}")
 
 
 def _serve(api_port: int, stay: bool, certificate: Certificate | None = None) -> None:
@@ -97,7 +98,7 @@ def _serve(api_port: int, stay: bool, certificate: Certificate | None = None) ->
     authority = certificate.authority if certificate else None
     options = f" --cacert {os.path.relpath(authority)}" if authority else ""
     with LocalServer(app_from_environment(os.environ), api_port, certificate) as server:
-        api_test.run(server.url, token, api_test.SAMPLE, api_test.trust(insecure=False, authority=authority))
+        api_test.run(server.url, token, verify=api_test.trust(insecure=False, authority=authority))
         print(f"URL         {server.url}")
         print(f"draw        {server.url}/ in a browser, with the token below")
         if authority:

@@ -57,6 +57,12 @@ def test_serve_answers_its_own_curl_line_until_interrupted(trained: Path, enviro
     with served(command, trained.parents[1], environment) as shown:
         assert found(r"^pred +(.+)$", shown) == "7"
         assert found(r"^model +(\S+)", shown) == trained.name
+        number = shown.partition("pred ")[2]
+        assert found(r"^text +(.+)$", number) == "2026"
+        assert re.search(r"^conf +(0\.\d{4}|1\.0000)", number, re.MULTILINE)
+        drawing = [line for line in number.splitlines() if set(line) <= set(" .:-=+*#%@") and line]
+        assert 8 < len(drawing) <= 16
+        assert 40 < max(map(len, drawing)) <= 100
         curl = found(r"^try it +(.+)$", shown)
         answer = subprocess.run(curl, shell=True, cwd=trained.parents[1], capture_output=True, check=True)  # noqa: S602
         assert json.loads(answer.stdout)["pred"] == 7

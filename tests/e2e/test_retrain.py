@@ -43,10 +43,14 @@ def running_api(store: dict[str, str]) -> LocalServer:
     return LocalServer(create_app(Settings(BUCKET, model_ttl_seconds=TTL_SECONDS), reader))
 
 
+def ask(server: LocalServer, path: str, image: bytes) -> httpx.Response:
+    headers = {"x-api-key": TOKEN, "content-type": "image/png"}
+    return httpx.post(f"{server.url}{path}", content=image, headers=headers)
+
+
 def answering_version(server: LocalServer) -> str | None:
     """Have the API read a seven; gives the version that did, or None where there is none yet."""
-    headers = {"x-api-key": TOKEN, "content-type": "image/png"}
-    response = httpx.post(f"{server.url}/v1/predict", content=(events.DIGITS / "7.png").read_bytes(), headers=headers)
+    response = ask(server, "/v1/predict", events.digit_file(7))
     if response.status_code == 503:
         return None
     answer = response.json()
@@ -79,6 +83,8 @@ def test_the_handler_trains_promotes_and_the_running_api_follows(
         assert outcome["outcome"] == "promote", outcome
         time.sleep(2 * TTL_SECONDS)
         assert answering_version(server) == outcome["version"]
+        number = ask(server, "/v1/read", events.number_file()).json()
+        assert (number["text"], number["model"]["version"]) == ("2026", outcome["version"])
         assert invoke({})["outcome"] == "unchanged"
     Registry(Bucket.from_environment(os.environ)).verify(outcome["version"])
 
