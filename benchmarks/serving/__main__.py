@@ -16,7 +16,7 @@ from benchmarks.machine import machine
 from benchmarks.serving import batches, costs, curves, plot, rounds, verdicts
 from benchmarks.serving.yardsticks import candidates, lay_out
 from digits.errors import DigitsError, OperationError
-from digits.model.identity import MODEL_FILE
+from digits.model.identity import MODEL_FILE, READER_FILE
 from digits.model.manifest import Manifest
 from local.lambda_invoke import furnish
 from local.stack import running_store
@@ -94,17 +94,18 @@ def _measure(effort: Effort, artifacts: Path) -> tuple[Manifest, dict[str, Any]]
     with tempfile.TemporaryDirectory() as name, running_store() as store:
         trained = latest_folder(artifacts)
         manifest, files = read_folder(trained)
-        if manifest.recipe.name != "default":
-            raise OperationError(f"{manifest.version} is of recipe {manifest.recipe.name!r}: train 'default'")
+        if manifest.recipe.name != "default" or manifest.reader is None:
+            reader = "" if manifest.reader else ", without a reader"
+            raise OperationError(f"{manifest.version} is of recipe {manifest.recipe.name!r}{reader}: train 'default'")
         furnish(artifacts)
         yardsticks = lay_out(Path(name), store.environment(), trained)
         by_round = rounds.measure(candidates(yardsticks, effort.requests), effort.rounds)
         by_kind = batches.measure(yardsticks, effort.rounds)
         grown = curves.measure(yardsticks, effort.counts, effort.sides, effort.concurrencies)
-    size = len(files[MODEL_FILE])
+    sizes = len(files[MODEL_FILE]), len(files[READER_FILE])
     cost = costs.by_memory(by_round)
     return manifest, {
-        "figures": [*verdicts.of_latency(by_round), *verdicts.of_batches(by_kind), *verdicts.of_size(by_round, size)],
+        "figures": [*verdicts.of_latency(by_round), *verdicts.of_batches(by_kind), *verdicts.of_size(by_round, *sizes)],
         "rounds": {name: rounds.summary(measured) for name, measured in by_round.items()},
         "batches": batches.images_per_second(by_kind),
         "cost": cost,

@@ -11,7 +11,7 @@ from benchmarks.serving import events, load
 from benchmarks.serving.calls import call_handler, median_milliseconds
 from benchmarks.serving.yardsticks import Yardsticks
 
-_PHASES = ("token", "decode", "canonical", "inference", "encoding")
+PHASES = ("token", "decode", "canonical", "inference", "encoding")
 
 
 def measure(
@@ -28,15 +28,20 @@ def measure(
         "images": {count: median_milliseconds(measured[count]) for count in by_count},
         "side": {side: median_milliseconds(measured_sides[side]) for side in by_side},
         "concurrency": load.measure(yardsticks, concurrencies),
-        "phases": _phases(measured["one"]),
+        "phases": phases(measured["one"], PHASES),
         "hello": median_milliseconds(call_handler(bare, yardsticks.floor, "hello.handler", one)["one"]),
     }
 
 
-def _phases(measured: dict[str, Any]) -> dict[str, float]:
-    """Return the median milliseconds of each phase; `framework` is the rest of the handler's time."""
+def phases(measured: dict[str, Any], names: Sequence[str]) -> dict[str, float]:
+    """Return the median milliseconds of each phase; `framework` is the rest of the handler's time.
+
+    Args:
+        measured: what `call_handler` measured with one event.
+        names: the phases that its answers tell of.
+    """
     split = [
         dict(part.strip().split(";dur=") for part in each["server-timing"].split(",")) for each in measured["headers"]
     ]
-    phases = {name: statistics.median(float(each[name]) for each in split) for name in _PHASES}
-    return {**phases, "framework": median_milliseconds(measured) - sum(phases.values())}
+    told = {name: statistics.median(float(each[name]) for each in split) for name in names}
+    return {**told, "framework": median_milliseconds(measured) - sum(told.values())}

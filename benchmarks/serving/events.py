@@ -13,9 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from training.distortions import ROWS
+from training.paper import Paper
 
 BATCH = 256
-DIGIT = Path(__file__).parents[2] / "events/digits/7.png"
+NUMBER, NUMBER_SIDE = "40276", 400
+_DIGITS = Path(__file__).parents[2] / "events/digits"
+DIGIT = _DIGITS / "7.png"
 _SAMPLE = Path(__file__).parents[2] / "events/http_v2_predict_json.json"
 _LARGEST_SIDE = 4000
 _MOST_TENSORS = 4000  # as many as fit into a body
@@ -38,10 +41,24 @@ def of_side(side: int) -> dict[str, Any]:
     pixels = _pixels()
     if side > pixels.shape[0]:
         pixels = ROWS["photo"].distort(pixels, np.random.default_rng(1))
-    file = io.BytesIO()
-    Image.fromarray(pixels).resize((side, side)).save(file, "JPEG", quality=90)
-    event = _with_bytes(file.getvalue())
-    event["headers"]["content-type"] = "image/jpeg"
+    return _with_jpeg(np.asarray(Image.fromarray(pixels).resize((side, side))))
+
+
+def number_picture() -> NDArray[np.uint8]:
+    """Return a photo of a number, uint8 (400, 400)."""
+    sheet, height = Paper(np.random.default_rng(1), size=(NUMBER_SIDE, NUMBER_SIDE)), NUMBER_SIDE / 6
+    x = 0.05 * NUMBER_SIDE
+    for digit in NUMBER:
+        ink = sheet.pen(np.asarray(Image.open(_DIGITS / f"{digit}.png")), height)
+        _, _, end, _ = sheet.put(ink, x, (NUMBER_SIDE - height) / 2)
+        x = end + height / 3
+    return sheet.photo()
+
+
+def of_number(side: int) -> dict[str, Any]:
+    """Return a request to read that number, from a JPEG of that side length."""
+    event = _with_jpeg(np.asarray(Image.fromarray(number_picture()).resize((side, side))))
+    _send_to(event, "/v1/read")
     return event
 
 
@@ -61,9 +78,9 @@ def bare_batch() -> dict[str, Any]:
 
 
 def heavy() -> tuple[bytes, ...]:
-    """Return the requests that take most memory: many pictures, a large one, and as many tensors as fit into a body."""
+    """Return the requests that take most memory: many pictures, large ones, and as many tensors as fit into a body."""
     tensors = np.repeat(_pixels()[None], _MOST_TENSORS, axis=0)
-    events = [*batches().values(), of_side(_LARGEST_SIDE), _of_tensors(tensors)]
+    events = [*batches().values(), of_side(_LARGEST_SIDE), of_number(_LARGEST_SIDE), _of_tensors(tensors)]
     return tuple(json.dumps(event).encode() for event in events)
 
 
@@ -80,12 +97,24 @@ def _with_bytes(body: bytes) -> dict[str, Any]:
     return _with_body(base64.b64encode(body).decode()) | {"isBase64Encoded": True}
 
 
+def _with_jpeg(pixels: NDArray[np.uint8]) -> dict[str, Any]:
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, "JPEG", quality=90)
+    event = _with_bytes(file.getvalue())
+    event["headers"]["content-type"] = "image/jpeg"
+    return event
+
+
+def _send_to(event: dict[str, Any], path: str) -> None:
+    event["rawPath"] = event["requestContext"]["http"]["path"] = path
+
+
 def _of_tensors(images: NDArray[np.uint8]) -> dict[str, Any]:
     tensor = {"name": "pixels", "shape": list(images.shape), "datatype": "UINT8"}
     document = {"inputs": [{**tensor, "parameters": {"binary_data_size": images.size}}]}
     header = json.dumps({**document, "parameters": {"binary_data_output": True}}).encode()
     event = _with_bytes(header + images.tobytes())
-    event["rawPath"] = event["requestContext"]["http"]["path"] = "/v2/models/digits/infer"
+    _send_to(event, "/v2/models/digits/infer")
     event["headers"] |= {
         "content-type": "application/octet-stream",
         "inference-header-content-length": str(len(header)),

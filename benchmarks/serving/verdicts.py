@@ -11,6 +11,7 @@ import numpy as np
 from benchmarks import emulator
 from benchmarks.serving.events import BATCH
 from benchmarks.serving.rounds import Round
+from training.promotion import LARGEST_READER_BYTES
 
 
 @dataclass(frozen=True)
@@ -79,12 +80,13 @@ def of_batches(batches: dict[str, list[float]]) -> Iterator[Verdict]:
     yield judge("images a second and core, V2 binary tensors", rates, "at least", 20_000)
 
 
-def of_size(rounds: dict[str, list[Round]], model_bytes: int) -> Iterator[Verdict]:
-    """Judge the size of the artifact and the model, and the memory of the serving process."""
+def of_size(rounds: dict[str, list[Round]], model_bytes: int, reader_bytes: int) -> Iterator[Verdict]:
+    """Judge the size of the artifact and of both networks, and the memory of the serving process."""
     folders = (emulator.FUNCTION_FOLDER, *emulator.LAYER_FOLDERS)
     artifact = sum(path.stat().st_size for folder in folders for path in folder.rglob("*") if path.is_file())
     yield judge("function and layers unzipped, MB", [artifact / 1e6], "at most", 95)
     yield judge("model, kB", [model_bytes / 1e3], "at most", 400)
+    yield judge("reader, kB", [reader_bytes / 1e3], "at most", LARGEST_READER_BYTES / 1e3)
     memory = {name: [each.memory_megabytes for each in measured] for name, measured in rounds.items()}
     tensorflow = statistics.median(memory["tensorflow"])
     yield judge(f"memory while serving, MB (tensorflow {tensorflow:.0f})", memory["ours"], "at most", 160)

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from benchmarks import mnist_c, refusals
+from benchmarks import mnist_c, refusals, robustness
 from benchmarks.corruptions import CORRUPTIONS, corrupt, picture
+from benchmarks.numbers import __main__ as numbers
 from benchmarks.refusals import CAPITALS, FONTS, SIGNS, letters
 from training.dataset import load_subset
 
@@ -82,9 +83,16 @@ def test_a_font_has_pictures_of_its_letters(font: str) -> None:
     assert len({pixels.tobytes() for pixels in pictures}) == len(pictures)
 
 
-@pytest.mark.parametrize("benchmark", [mnist_c, refusals])
+@pytest.mark.parametrize("benchmark", [mnist_c, numbers, refusals, robustness])
 def test_without_a_model_the_error_is_a_line(
     benchmark: object, tmp_path: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert benchmark.main(["--model", f"{tmp_path}/none"]) == 2  # type: ignore[attr-defined]
     assert capsys.readouterr().err.startswith("error: ")
+
+
+@pytest.mark.parametrize("benchmark", [mnist_c, numbers, refusals, robustness])
+def test_no_pictures_at_all_are_too_few(benchmark: object, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        benchmark.main(["--count", "0"])  # type: ignore[attr-defined]
+    assert "--count: invalid positive value: '0'" in capsys.readouterr().err

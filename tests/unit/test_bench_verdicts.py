@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from benchmarks.serving.rounds import Round
-from benchmarks.serving.verdicts import judge, of_batches, of_latency
+from benchmarks.serving.verdicts import judge, of_batches, of_latency, of_size
+from training.promotion import LARGEST_READER_BYTES
 
 ROUNDS = {
     "empty": [Round(0.1, 0.08, 0.001, [0.001] * 10, 15)] * 3,
@@ -47,3 +48,14 @@ def test_batches_are_compared_round_by_round() -> None:
     assert verdicts["images a second and core, 256 as png, ours / tensorflow"].value == pytest.approx(2)
     assert verdicts["images a second and core, 256 as pixels, ours / tensorflow"].high == pytest.approx(3.5)
     assert verdicts["images a second and core, V2 binary tensors"].value == pytest.approx(20_000)
+
+
+def test_both_networks_have_a_budget() -> None:
+    small, large = (
+        {verdict.name: verdict.met for verdict in of_size(ROUNDS, *sizes)}
+        for sizes in ((400_000, LARGEST_READER_BYTES), (400_001, LARGEST_READER_BYTES + 1))
+    )
+    assert small["model, kB"]
+    assert small["reader, kB"]
+    assert not large["model, kB"]
+    assert not large["reader, kB"]
