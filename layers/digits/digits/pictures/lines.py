@@ -106,7 +106,7 @@ class Candidates:
         found: list[Ruling] = []
         for component in self.components:
             line = tracer.trace(self._labels, component)
-            if line and not any(_same(line, other) for other in found):
+            if line and not any(is_same(line, other) for other in found):
                 found.append(line)
         return found
 
@@ -211,7 +211,10 @@ def _longest_stretch(x: Places, gap: int, component: Component) -> Places:
     return max(stretches, key=lambda each: int(((each >= component.left) & (each < component.right)).sum()))
 
 
-def _same(one: Ruling, other: Ruling) -> bool:
+def is_same(one: Ruling, other: Ruling) -> bool:
+    """Return whether two rulings are one line that was found twice."""
+    if one.upright != other.upright:
+        return False
     middle = (one.start + one.stop) / 2
     overlap = min(one.stop, other.stop) > max(one.start, other.start)
     return overlap and abs(one.at(middle) - other.at(middle)) < max(2, one.thickness)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from digits.pictures.components import find_components
-from digits.pictures.lines import Candidates, Ruling
+from digits.pictures.lines import Candidates, Ruling, is_same
 from digits.pictures.rulings import find_rulings
 
 type Mask = NDArray[np.bool_]
@@ -36,11 +36,11 @@ def find_row_lines(mask: Mask, ink: Floats, known: Sequence[Ruling] = ()) -> lis
     """Return the printed lines of a picture of rows; arguments as of `find_rulings`."""
     height = _digit_height(mask)
     found = [*find_rulings(mask, ink, known)]
-    found += [line for line in _long_lines(mask, ink, height) if not any(_is_same(line, other) for other in found)]
+    found += [line for line in _long_lines(mask, ink, height) if not any(is_same(line, other) for other in found)]
     level = [line for line in found if not line.upright]
     hanging = _teeth(mask, ink, height) if level else []
     upright = [line for line in found if line.upright]
-    upright += [line for line in hanging if not any(_is_same(line, other) for other in upright)]
+    upright += [line for line in hanging if not any(is_same(line, other) for other in upright)]
     everywhere = [*level, *(line for line in known if not line.upright)]
     slack = SLACK[0] + SLACK[1] * height
     likely = [line for line in upright if _is_alike(line, everywhere) or _crosses_all(line, mask.shape, height, slack)]
@@ -114,11 +114,3 @@ def _is_printed(
         for other in upright
         if other is not line and abs(other.middle - line.middle) > 2 * slack
     )
-
-
-def _is_same(one: Ruling, other: Ruling) -> bool:
-    if one.upright != other.upright:
-        return False
-    middle = (one.start + one.stop) / 2
-    overlap = min(one.stop, other.stop) > max(one.start, other.start)
-    return overlap and abs(one.at(middle) - other.at(middle)) < max(2, one.thickness)
