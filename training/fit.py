@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -58,7 +59,7 @@ class StopRequest:
     def check(self) -> None:
         """Raise KeyboardInterrupt if a signal has ended everything.
 
-        The signal itself raises it too, but in a finalizer, where Python may be just then, exceptions are lost.
+        The signal itself raises it too, but in a finalizer, where Python may be just then, an exception is lost.
         """
         if self._abandoned:
             raise KeyboardInterrupt
@@ -95,10 +96,18 @@ class StopRequest:
             # Not print: the signal may arrive in the middle of one.
             os.write(2, f"\n{name}: {what}; send it again to leave nothing\n".encode())
 
+        report_lost = sys.unraisablehook
+
+        def keep_quiet(lost: sys.UnraisableHookArgs) -> None:
+            if not (self._abandoned and lost.exc_type is KeyboardInterrupt):
+                report_lost(lost)
+
         before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+        sys.unraisablehook = keep_quiet
         try:
             yield
         finally:
+            sys.unraisablehook = report_lost
             for number, handler in before.items():
                 signal.signal(number, handler)
 
