@@ -156,6 +156,31 @@ def test_sloping_rulings_are_no_digits(slope: float) -> None:
     assert alike(row.pixels, find_rows(page).rows[0].pixels)
 
 
+@pytest.mark.parametrize("gap", [2, 4])
+def test_strokes_that_stand_free_in_their_cells_are_no_sides(gap: int) -> None:
+    page = np.full((86, 290), 235, np.uint8)
+    sides = [(x, 20, x, 66) for x in range(20, 271, 50)]
+    ones = [(x + 26, 22 + gap, x + 24, 66 - gap) for x in (20, 70, 170, 220)]
+    seven = [(132, 28, 160, 28), (160, 28, 138, 58)]
+    cells = lined(page, [(20, 20, 270, 20), (20, 66, 270, 66), *sides], 2, 110)
+    (row,) = find_rows(lined(lined(cells, ones, 3, 90), seven, 4, 60)).rows
+    assert row.box[0] < 60
+    assert row.box[0] + row.box[2] > 230
+
+
+def test_bars_of_digits_that_touch_are_no_line() -> None:
+    page = np.full((120, 230), 235, np.uint8)
+    bars, stems = [], []
+    for number in range(5):
+        x, up = 30 + 34 * number, number % 2
+        bars.append((x, 34 + 8 * up, x + 34, 42 - 8 * up))
+        stems.append((x + 32, 42 - 8 * up, x + 8, 90))
+    (row,) = (found := find_rows(lined(page, [*bars, *stems], 6, 40))).rows
+    assert not any("left out" in step for step in found.steps)
+    (without,) = find_rows(lined(page, stems, 6, 40)).rows
+    assert (row.pixels >= 100).sum() > 1.3 * (without.pixels >= 100).sum()
+
+
 def test_lines_across_the_whole_picture_are_no_digits_whatever_their_thickness() -> None:
     page = np.pad(written(["2048"], gap=40), ((30, 30), (30, 30)), constant_values=235)
     height, width = page.shape

@@ -15,10 +15,12 @@ type Mask = NDArray[np.bool_]
 type Floats = NDArray[np.float32]
 
 # What goes on for so many heights of a digit is no stroke of one. It is no thicker than the first share of the height,
-# nor than the second one of its own length, or it may be strokes of digits that touch.
+# nor than the second one of its own length, and hardly anywhere further off the straight line than the third one of the
+# height, or it may be strokes of digits that touch.
 LONG = 1.6
 THICKEST = 0.2
 SLENDER = 0.05
+STRAIGHT = 0.06
 # Of a line that slopes, a run in a row is this share of that.
 RUN = 0.5
 # An upright line is at least this share of the height.
@@ -28,6 +30,8 @@ TOOTH = 0.25
 SLACK = (2.0, 0.03)
 THICKER = 1.35
 UPRIGHT = 0.04
+# A gap within this share of its length from an end parts it from what it does not belong to.
+ENDS = 0.25
 # The height of a digit is at least this share of the shorter side, or there is none.
 LEAST_HEIGHT = 0.1
 
@@ -43,7 +47,11 @@ def find_row_lines(mask: Mask, ink: Floats, known: Sequence[Ruling] = ()) -> lis
     upright += [line for line in hanging if not any(is_same(line, other) for other in upright)]
     everywhere = [*level, *(line for line in known if not line.upright)]
     slack = SLACK[0] + SLACK[1] * height
-    likely = [line for line in upright if _is_alike(line, everywhere) or _crosses_all(line, mask.shape, height, slack)]
+    likely = [
+        line
+        for line in upright
+        if (_is_alike(line, everywhere) and not _ends_before(line)) or _crosses_all(line, mask.shape, height, slack)
+    ]
     others = [*likely, *(line for line in known if line.upright)]
     return level + [line for line in likely if _is_printed(line, everywhere, others, mask.shape, slack)]
 
@@ -64,7 +72,17 @@ def _long_lines(mask: Mask, ink: Floats, height: float) -> list[Ruling]:
     if span >= 1:
         return []
     found = Candidates(mask, ink, span, RUN).lines(max(2.5, THICKEST * height), upright=False)
-    return [line for line in found if line.thickness <= max(2.5, SLENDER * line.length)]
+    return [
+        line
+        for line in found
+        if line.thickness <= max(2.5, SLENDER * line.length) and _off_straight(line) <= max(1, STRAIGHT * height)
+    ]
+
+
+def _off_straight(line: Ruling) -> float:
+    """Return how far nine tenths of a line's bare places are at most off its middle."""
+    off = np.abs((line.tops + line.bottoms) / 2 - line.base - line.rise * line.places)
+    return float(np.sort(off)[int(0.9 * len(off))])
 
 
 def _teeth(mask: Mask, ink: Floats, height: float) -> list[Ruling]:
@@ -80,6 +98,13 @@ def _is_alike(line: Ruling, level: Sequence[Ruling]) -> bool:
     slope = float(np.median([other.rise for other in level]))
     upright = abs(line.rise + slope) <= UPRIGHT + 1 / line.length
     return upright and line.thickness <= THICKER * thickness + 0.5
+
+
+def _ends_before(line: Ruling) -> bool:
+    """Return whether there is paper between a line and what was taken for its first or last piece: a level line."""
+    inked = np.sort(np.concatenate([line.places, line.crossed]))
+    gaps = inked[np.flatnonzero(np.diff(inked) > 1)]
+    return bool(((gaps < line.start + ENDS * line.length) | (gaps >= line.stop - 1 - ENDS * line.length)).any())
 
 
 def _crosses_all(line: Ruling, shape: tuple[int, ...], height: float, slack: float) -> bool:
