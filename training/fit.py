@@ -187,7 +187,7 @@ class Task(Protocol):
         """Return what `compile` takes besides the optimizer: the loss, and a metric of the name `accuracy`."""
 
     def kept_settings(self) -> dict[str, Any]:
-        """Return the same for the trained network, so that Keras alone can load it."""
+        """Return the same for the trained network, and another optimizer where Keras alone could not load this one."""
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """Return endless batches as Keras takes them."""
@@ -231,7 +231,7 @@ def fit(
         verbose=0,
     )
     stop.end()
-    network.compile(optimizer, **task.kept_settings())
+    network.compile(**{"optimizer": optimizer} | task.kept_settings())
     return Fitted(network, course.epochs, course.chosen_epoch, course.stopped_by)
 
 

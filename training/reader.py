@@ -59,8 +59,8 @@ class LineTask:
         return {"loss": _LineLoss()}
 
     def kept_settings(self) -> dict[str, Any]:
-        """Return nothing: Keras has no such loss."""
-        return {}
+        """Return no loss, and a fresh optimizer: Keras has neither that loss nor Muon for convolutions."""
+        return {"optimizer": "adamw"}
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """Return endless batches of lines and their digits."""
