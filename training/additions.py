@@ -13,7 +13,7 @@ from digits.pictures.canonical import SIDE
 from training.dataset import Part
 from training.line_drawing import Source
 from training.lines import Lines, training_lines
-from training.outliers import outlier_digits
+from training.outliers import NUMBERS, outlier_digits
 from training.recipes import Recipe
 from training.unusual import unusual_digits
 
@@ -49,13 +49,15 @@ def additions(recipe: Recipe, training: Part, kept_in: Path, say: Callable[[str]
         kept_in: the folder that keeps results for later runs.
         say: called with a line if there is no kept result, which takes time.
     """
-    added = NOTHING
+    added, no_numbers = NOTHING, _NO_IMAGES
     if recipe.unusual:
         added = replace(added, unusual=unusual_digits(training, _SEED, kept_in, say))
     if recipe.outliers_in_batch:
         count = min(MOST_OUTLIERS, len(training) // 2)
-        added = replace(added, outliers=outlier_digits(training, count, _SEED, kept_in, say).images)
+        outliers = outlier_digits(training, count, _SEED, kept_in, say)
+        added = replace(added, outliers=outliers.images)
+        no_numbers = outliers.images[~np.isin(outliers.family, NUMBERS)]
     if recipe.reader:
-        source = Source(training, added.unusual, added.outliers)
+        source = Source(training, added.unusual, no_numbers)
         added = replace(added, lines=training_lines(source, recipe.reader.lines, kept_in, say))
     return added

@@ -51,7 +51,7 @@ class Source:
     Attributes:
         digits: MNIST's.
         unusual: digits as MNIST has too few.
-        outliers: what is no digit: uint8 (n, 28, 28).
+        outliers: what is neither a digit nor a number: uint8 (n, 28, 28).
     """
 
     digits: Part

@@ -93,6 +93,8 @@ def _in_print(signs: str, *files: str, longest: int = 1) -> Drawing:
 
 # It shows a digit among the lines, which may well be read: trained on and measured, but no part of the mixture.
 FRAMED = "framed"
+# What a reader of numbers reads.
+NUMBERS = ("pair", "triple", FRAMED)
 
 
 def _families() -> dict[str, Family]:

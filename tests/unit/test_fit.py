@@ -112,6 +112,22 @@ def test_a_recipe_without_additions_trains_on_digits_alone(tmp_path: Path) -> No
     np.testing.assert_array_equal(weights, 1)
 
 
+def test_lines_hold_no_number_that_is_said_to_be_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from training import additions
+    from training.line_drawing import Source
+    from training.outliers import NUMBERS, outlier_digits
+    from training.recipes import find_recipe
+
+    given: list[Source] = []
+    monkeypatch.setattr(additions, "training_lines", lambda source, *_: given.append(source))
+    training = load_subset().training.sample(200)
+    additions.additions(find_recipe("quick"), training, tmp_path)
+    outliers = outlier_digits(training, 100, 1, tmp_path)
+    held = np.isin(outliers.family, NUMBERS)
+    assert held.any()
+    np.testing.assert_array_equal(given[0].outliers, outliers.images[~held])
+
+
 class TinyTask:
     """A network of one weight, which gets so good on the holdout by and by."""
 
