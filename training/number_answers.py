@@ -32,6 +32,21 @@ _ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
+class RowAnswers:
+    """Rows that were read, before thresholds are known.
+
+    Attributes:
+        right: whether the text is; never where a picture was read with too many rows or too few: bool (m,).
+        confidence: how likely that is: float64 (m,).
+        agreement: the least probability that the classifier gives to a digit: float64 (m,).
+    """
+
+    right: NDArray[np.bool_]
+    confidence: NDArray[np.float64]
+    agreement: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
 class NumberAnswers:
     """Answers to pictures of one kind, before thresholds are known.
 
@@ -40,12 +55,14 @@ class NumberAnswers:
         confidence: how likely it is that all rows are right: float64 (n,); 0 where nothing was read.
         least: the least confidence of a row, likewise.
         agreement: the least probability that the classifier gives to a digit, likewise.
+        rows: of all pictures, one by one.
     """
 
     right: NDArray[np.bool_]
     confidence: NDArray[np.float64]
     least: NDArray[np.float64]
     agreement: NDArray[np.float64]
+    rows: RowAnswers
 
     def __len__(self) -> int:
         return len(self.right)
@@ -64,16 +81,21 @@ class NumberAnswers:
 
 def answers_to_numbers(reader: Reader, classifier: Classifier, numbers: Numbers) -> NumberAnswers:
     """Read pictures of one kind."""
-    right, confidence, least, agreed = [], [], [], []
+    pictures: list[tuple[bool, float, float, float]] = []
+    rows: list[tuple[bool, float, float]] = []
     for text, lines in numbers.pictures():
         read = _readings(lines, reader)
         confirmed = confirm([line for line, _ in read], [reading for _, reading in read], classifier)
-        right.append("\n".join("".join(map(str, reading.string)) for reading, _ in confirmed) == text)
-        likely = [reading.probability for reading, _ in confirmed]
-        confidence.append(math.prod(likely) if likely else 0.0)
-        least.append(min(likely, default=0.0))
-        agreed.append(min((agrees for _, agrees in confirmed), default=0.0))
-    return NumberAnswers(np.array(right), np.array(confidence), np.array(least), np.array(agreed))
+        told, texts = ["".join(map(str, reading.string)) for reading, _ in confirmed], text.split("\n") if text else []
+        likely, agreed = [reading.probability for reading, _ in confirmed], [agrees for _, agrees in confirmed]
+        right = [len(told) == len(texts) and row == texts[place] for place, row in enumerate(told)]
+        rows += zip(right, likely, agreed, strict=True)
+        confidence = math.prod(likely) if likely else 0.0
+        pictures.append((told == texts, confidence, min(likely, default=0.0), min(agreed, default=0.0)))
+    whole, confidences, least, agreements = np.array(pictures, np.float64).reshape(-1, 4).T
+    row_right, row_confidences, row_agreements = np.array(rows, np.float64).reshape(-1, 3).T
+    of_rows = RowAnswers(row_right > 0, row_confidences, row_agreements)
+    return NumberAnswers(whole > 0, confidences, least, agreements, of_rows)
 
 
 def count_alike(reader: Reader, classifier: Classifier, digits: Part) -> int:
@@ -106,14 +128,16 @@ def answers_by_kind(reader: Reader, classifier: Classifier, numbers: Mapping[str
 def thresholds(kinds: Mapping[str, NumberAnswers]) -> tuple[float | None, float]:
     """Return the least confidence of a row that is accepted, and the least agreement: those that accept most.
 
-    Of what they accept, of all kinds together, `TARGET_EXACT` is wholly right, and the confidence is never less than
-    `LEAST_CONFIDENCE`. None accepts nothing.
+    Of the rows that they accept, of all kinds together, `TARGET_EXACT` are wholly right, and the confidence is never
+    less than `LEAST_CONFIDENCE`. None accepts nothing.
     """
-    right = np.concatenate([each.right for each in kinds.values()])
+    rows = [each.rows for each in kinds.values()]
+    right, agreement = np.concatenate([row.right for row in rows]), np.concatenate([row.agreement for row in rows])
+    confidence = np.concatenate([row.confidence for row in rows])
     best: tuple[int, float | None, float] = (0, None, AGREEMENTS[-1])
     for agree in AGREEMENTS:
-        open_to = np.concatenate([each.accepted(0.0, agree) for each in kinds.values()])
-        least = np.where(open_to, np.concatenate([each.least for each in kinds.values()]), -1)
+        open_to = agreement >= agree
+        least = np.where(open_to, confidence, -1)
         order = np.argsort(-least, kind="stable")[: int(open_to.sum())]
         share = np.cumsum(right[order]) / np.arange(1, len(order) + 1)
         # Down to where the share first falls for good.

@@ -23,7 +23,7 @@ from digits.model.identity import MANIFEST_FILE
 from digits.model.manifest import LineRow, LineTable, Manifest
 from digits.pictures.rows import LINE_HEIGHT
 from digits.reading import Picture
-from training.number_answers import NumberAnswers
+from training.number_answers import NumberAnswers, RowAnswers
 from training.numbers import KINDS, NO_NUMBER
 
 PAGE_OF_BENCHMARKS = Path(__file__).parents[2] / "docs/benchmarks.md"
@@ -31,8 +31,8 @@ FIGURE, TIME = ([field.name for field in fields(kind)] for kind in (Share, Time)
 
 
 def answers(right: Sequence[bool], least: Sequence[float], agreement: float = 1.0) -> NumberAnswers:
-    confidence = np.array(least, np.float64)
-    return NumberAnswers(np.array(right, np.bool_), confidence, confidence, np.full(len(right), agreement))
+    rows = RowAnswers(np.array(right, np.bool_), np.array(least, np.float64), np.full(len(right), agreement))
+    return NumberAnswers(rows.right, rows.confidence, rows.confidence, rows.agreement, rows)
 
 
 def shares_of(**kinds: NumberAnswers) -> dict[str, Share]:

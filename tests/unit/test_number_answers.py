@@ -16,6 +16,7 @@ from training.number_answers import (
     LEAST_CONFIDENCE,
     TARGET_EXACT,
     NumberAnswers,
+    RowAnswers,
     answers_to_numbers,
     fit_line_temperature,
     table_of_numbers,
@@ -78,6 +79,20 @@ def test_a_number_is_right_where_all_of_its_rows_are_and_nothing_where_nothing_i
     assert answers.answered.tolist() == [True] * 6 + [False] * 3 + [True]
 
 
+def test_a_row_is_right_in_its_place_where_there_are_as_many_as_were_written() -> None:
+    rows = answers_to(
+        ("12\n7", [line("12"), line("7")]),
+        ("12\n7", [line("12"), line("1")]),
+        ("12\n7", [line("12")]),
+        ("12", [line("12"), line("")]),
+        ("12", []),
+        ("", [line("1", 0.98)]),
+    ).rows
+    assert rows.right.tolist() == [True, True, True, False, False, True, False]
+    assert len(rows.agreement) == len(rows.confidence) == 7
+    assert rows.confidence[-1] == pytest.approx(0.98, abs=1e-3)
+
+
 def test_a_number_is_as_sure_as_all_of_its_rows_and_accepted_by_the_least_sure() -> None:
     answers = answers_to(("111\n222", [line("111", 0.99), line("222", 0.96)]), ("333", [line("333", 0.99)]), ("4", []))
     np.testing.assert_allclose(answers.confidence, [0.99 * 0.96, 0.99, 0], atol=1e-6)
@@ -125,8 +140,9 @@ def test_few_digits_that_the_classifier_cannot_see_are_not_confirmed() -> None:
 
 
 def told(right: list[bool], least: list[float], agreement: list[float] | None = None) -> NumberAnswers:
-    confidence = np.array(least)
-    return NumberAnswers(np.array(right), confidence, confidence, np.array(agreement or [1.0] * len(right)))
+    """Answers to pictures of one row each."""
+    rows = RowAnswers(np.array(right), np.array(least), np.array(agreement or [1.0] * len(right)))
+    return NumberAnswers(rows.right, rows.confidence, rows.confidence, rows.agreement, rows)
 
 
 def test_the_threshold_is_the_lowest_at_which_enough_of_what_is_accepted_is_right() -> None:
@@ -164,7 +180,7 @@ def test_no_row_is_accepted_that_is_not_likely_right() -> None:
 
 def test_without_a_good_threshold_nothing_is_accepted() -> None:
     assert thresholds({"separated": told([False, True], [0.99, 0.5])})[0] is None
-    assert thresholds({"separated": told([True, False], [0.0, 0.0])})[0] is None  # nothing is answered
+    assert thresholds({"separated": told([], [])})[0] is None  # nothing is answered
 
 
 # Figures
