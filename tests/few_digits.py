@@ -14,7 +14,7 @@ from training.__main__ import main
 
 DIGITS_PER_ROW = 60
 PICTURES_PER_KIND = 30
-LINES, LINE_EPOCHS = 12_000, 3
+LINES, LINE_EPOCHS = 10_000, 2
 
 
 def draw_few() -> None:

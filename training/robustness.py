@@ -34,7 +34,8 @@ from training.forms import Forms, bring_all
 from training.outliers import FAMILIES
 from training.provenance import canonical_form_sha256
 
-DIGITS_PER_ROW = 300  # in the rows of the table, for training and promotion
+DIGITS_PER_ROW = 300  # in the rows of the table, for training and promotion; or one of so many of a small part:
+ONE_OF = 5
 SMALL_ROWS = 0.5  # of that in rows that one of the ten digits has, and on real paper, where pictures take longest
 CLEAN = "clean"
 REFUSED_CLEAN = 0.001
@@ -87,11 +88,11 @@ def distorted_digits(
     """Return some digits of a part, distorted for every row of the table.
 
     Args:
-        count: how many, evenly spread over the part; by default `DIGITS_PER_ROW`.
+        count: how many, evenly spread over the part; by default `DIGITS_PER_ROW`, or fewer of a small part.
         kept_in: the folder that keeps results for later runs.
         say: called with a line if there is no kept result, which takes time.
     """
-    count = count or DIGITS_PER_ROW
+    count = count or min(DIGITS_PER_ROW, -(-len(part) // ONE_OF))
     path = kept_in / f"{_digest(part, count)}.npz"
     stored = kept.read(path)
     names = [name for name, row in ROWS.items() if row.digit is None or row.digit in part.labels]

@@ -177,20 +177,26 @@ def test_rows_of_one_digit_and_on_real_paper_have_half_as_many(tmp_path: Path) -
         assert digit is None or set(each.labels) == {digit}
 
 
+def test_of_a_small_part_a_fifth_of_the_digits_takes_part(tmp_path: Path) -> None:
+    part = load_subset().holdout.sample(12)
+    found = distorted_digits(part, tmp_path)
+    assert max(len(row.labels) for row in found.rows.values()) == 3
+
+
 def test_distorted_digits_are_kept_and_always_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     part = load_subset().holdout.sample(3)
-    made = distorted_digits(part, tmp_path / "kept").rows
+    made = distorted_digits(part, tmp_path / "kept", count=3).rows
     assert made.keys() == {name for name, row in ROWS.items() if row.digit is None or row.digit in part.labels}
     np.testing.assert_array_equal(made["clean"].forms.images, part.images)
     np.testing.assert_array_equal(
-        distorted_digits(part, tmp_path / "elsewhere").rows["photo"].forms.images, made["photo"].forms.images
+        distorted_digits(part, tmp_path / "elsewhere", count=3).rows["photo"].forms.images, made["photo"].forms.images
     )
 
     def refuse(*_: object) -> None:
         raise AssertionError("made again")
 
     monkeypatch.setattr(robustness, "bring_all", refuse)
-    kept = distorted_digits(part, tmp_path / "kept").rows
+    kept = distorted_digits(part, tmp_path / "kept", count=3).rows
     for name, each in made.items():
         np.testing.assert_array_equal(each.labels, kept[name].labels)
         for field in fields(Forms):
