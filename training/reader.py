@@ -59,8 +59,8 @@ class LineTask:
         return {"loss": _LineLoss()}
 
     def kept_settings(self) -> dict[str, Any]:
-        """Return no loss, and a fresh optimizer: Keras has neither that loss nor Muon for convolutions."""
-        return {"optimizer": "adamw"}
+        """Return no loss, and an optimizer without a state: Keras has neither that loss nor Muon for convolutions."""
+        return {"optimizer": "sgd"}
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """Return endless batches of lines and their digits."""
