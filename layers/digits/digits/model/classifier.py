@@ -36,5 +36,4 @@ class Classifier:
         Returns:
             float32 (batch, 10); each row sums to 1.
         """
-        parts = [self._graph.run(images[start : start + MAX_BATCH]) for start in range(0, len(images), MAX_BATCH)]
-        return np.concatenate(parts) if parts else np.empty((0, len(CLASSES)), np.float32)
+        return self._graph.run(images, MAX_BATCH) if len(images) else np.empty((0, len(CLASSES)), np.float32)

@@ -38,8 +38,17 @@ class Graph:
         self._local = threading.local()
         self._opened()
 
-    def run(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the output for an input; both are as the contract says, and free dimensions as the input has them."""
+    def run(self, values: NDArray[np.uint8], at_once: int) -> NDArray[np.float32]:
+        """Return the outputs for inputs; both are as the contract says, and free dimensions as the inputs have them.
+
+        Args:
+            values: at least one, along the first axis.
+            at_once: how many the network takes at most.
+        """
+        parts = [self._run(values[start : start + at_once]) for start in range(0, len(values), at_once)]
+        return np.concatenate(parts)
+
+    def _run(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
         opened = self._opened()
         if values.shape != opened.shape:
             opened.interpreter.resize_tensor_input(opened.source, values.shape, strict=True)

@@ -36,5 +36,4 @@ class Reader:
         Returns:
             float32 (batch, columns, 11): the logits of the ten digits and the blank, for every second column.
         """
-        parts = [self._graph.run(lines[start : start + MAX_BATCH]) for start in range(0, len(lines), MAX_BATCH)]
-        return np.concatenate(parts)
+        return self._graph.run(lines, MAX_BATCH)
