@@ -16,7 +16,7 @@ import pytest
 from PIL import Image
 
 from digits.errors import ImageError
-from digits.pictures.images import FORMAT_NAMES, FORMATS, MEDIA_TYPES, SUFFIXES, Format, decode
+from digits.pictures.images import FORMAT_NAMES, FORMATS, MEDIA_TYPES, SUFFIXES, DecodedImage, Format, decode
 from tests import events
 
 ROOT = Path(__file__).parents[2]
@@ -198,8 +198,9 @@ def test_the_camera_orientation_is_undone(name: str) -> None:
     exif[0x0112] = 6  # turn clockwise by 90 degrees
     image = Image.new("L", (32, 16))
     image.paste(255, (0, 0, 16, 16))
-    grey = decode(encoded(image, format=name, exif=exif)).pixels
-    assert grey.shape == (32, 16)
+    decoded = decode(encoded(image, format=name, exif=exif))
+    grey = decoded.pixels
+    assert (grey.shape, decoded.size) == ((32, 16), (16, 32))
     assert grey[:12].mean() > 230
     assert grey[20:].mean() < 20
 
@@ -216,6 +217,21 @@ def test_large_images_are_reduced(name: str, mode: str) -> None:
     assert decoded.steps[0] == f"reduced to {width}x{height}"
     assert decoded.pixels[:, : width // 2 - 2].max() <= 2
     assert decoded.pixels[:, width // 2 + 2 :].min() >= 253
+
+
+@pytest.mark.parametrize(
+    ("box", "expected"),
+    [
+        ((10, 20, 30, 5), (20, 40, 60, 10)),
+        ((-3, -2, 20, 10), (0, 0, 34, 16)),
+        ((90, 40, 20, 20), (179, 80, 20, 19)),
+        ((-9, -9, 4, 4), (0, 0, 1, 1)),
+        ((150, 80, 4, 4), (198, 98, 1, 1)),
+        ((50, 0.2, 0, 0.2), (100, 0, 1, 1)),
+    ],
+)
+def test_boxes_lie_in_the_picture_as_sent(box: tuple[float, ...], expected: tuple[int, ...]) -> None:
+    assert DecodedImage(np.zeros((50, 100), np.uint8), (), (199, 99)).as_sent(box) == expected
 
 
 def test_4000_by_4000_is_served_and_one_row_more_is_not() -> None:

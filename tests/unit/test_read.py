@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from digits.forms import MOST_FIELDS
 from digits.numbers import MOST_DIGITS
@@ -49,6 +50,32 @@ def test_rows_are_read_from_top_to_bottom(handler: Handler) -> None:
             ink = page[top : top + height, left : left + width] < 128
             assert ink.mean() > 0.1
     assert answer["warnings"] == []
+
+
+def test_no_box_reaches_beyond_the_picture(handler: Handler) -> None:
+    for degrees in (-7, 7):
+        page = cropped(Image.fromarray(written(["20262026"])).rotate(degrees, expand=True, fillcolor=235))
+        for box in boxes_of(ask(handler, png(page))):
+            assert_inside(box, page)
+
+
+def cropped(image: Image.Image) -> np.ndarray:
+    """Return a picture without the paper around its ink."""
+    page = np.asarray(image)
+    lines, columns = (np.flatnonzero((page < 128).any(axis=axis)) for axis in (1, 0))
+    return page[lines[0] : lines[-1] + 1, columns[0] : columns[-1] + 1]
+
+
+def boxes_of(number: dict[str, Any]) -> list[list[int]]:
+    return [each["box"] for row in number["rows"] for each in (row, *row["digits"])]
+
+
+def assert_inside(box: list[int], page: np.ndarray) -> None:
+    left, top, width, height = box
+    assert min(left, top) >= 0
+    assert min(width, height) >= 1
+    assert left + width <= page.shape[1]
+    assert top + height <= page.shape[0]
 
 
 def test_one_digit_is_a_number_too(handler: Handler) -> None:
@@ -208,6 +235,14 @@ def test_a_forms_boxes_are_in_the_picture_as_sent(handler: Handler) -> None:
         x, y, wide, high = digit["box"]
         assert left - 3 <= x + wide / 2 <= left + width + 3
         assert top - 3 <= y + high / 2 <= top + height + 3
+
+
+def test_no_box_of_a_form_reaches_beyond_the_picture(handler: Handler) -> None:
+    page = cropped(Image.fromarray(written(["20262026"])).rotate(-3, expand=True, fillcolor=235))
+    fields = ask(handler, {**image_of(page), "fields": [{"name": "all", "box": [0, 0, 1, 1]}]})["fields"]
+    assert fields["all"]["rows"]
+    for box in boxes_of(fields["all"]):
+        assert_inside(box, page)
 
 
 @pytest.mark.parametrize(

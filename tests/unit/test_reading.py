@@ -169,7 +169,7 @@ def test_pictures_and_their_parts_take_one_inference_and_do_not_mix(sure_model: 
 
 def test_parts_and_boxes_come_in_pixels_of_the_picture_as_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     seen = CanonicalImage(image(1, 90), ("centred",), (), (part(90, 3),))
-    sent = Picture(DecodedImage(np.zeros((50, 50), np.uint8), ("reduced",), 2.0), "0" * 64)
+    sent = Picture(DecodedImage(np.zeros((50, 50), np.uint8), ("reduced",), (100, 100)), "0" * 64)
     monkeypatch.setattr(reading, "canonicalize", lambda _: seen)
     prepared = reading.prepare(sent)
     assert prepared.parts[0].box == (6, 0, 20, 40)

@@ -105,21 +105,11 @@ def _read_field(page: _Page, field: Field, picture: Picture, model: LoadedModel)
     inside = tuple(row for row in rows.rows if page.holds(field, top, row.box))
     if not inside:
         return nothing_there(picture.sha256, model, surely=False)
-    found = Found(replace(rows, rows=inside), rows.steps, 1.0, picture.sha256)
-    reading = read_rows(found, model, field.hints)
 
-    def moved(box: Box) -> Box:
-        return page.as_sent((box[0] + left, box[1] + top, box[2], box[3]), picture.image.scale)
+    def as_sent(box: Box) -> Box:
+        return picture.image.as_sent(page.as_scanned((box[0] + left, box[1] + top, box[2], box[3])))
 
-    told = tuple(
-        replace(
-            row,
-            digits=tuple(replace(digit, box=moved(digit.box)) for digit in row.digits),
-            box=moved(row.box),
-        )
-        for row in reading.rows
-    )
-    return replace(reading, rows=told)
+    return read_rows(Found(replace(rows, rows=inside), rows.steps, as_sent, picture.sha256), model, field.hints)
 
 
 @dataclass(frozen=True)
@@ -213,8 +203,8 @@ class _Page:
         slack = 0.25 * (bottom - top)
         return top - slack <= above + box[1] + box[3] / 2 <= bottom + slack
 
-    def as_sent(self, box: Box, scale: float) -> Box:
-        """Return the box around a box of the turned page, in pixels of the picture as sent."""
+    def as_scanned(self, box: Box) -> tuple[float, float, float, float]:
+        """Return the box around a box of the turned page where that lay before it was turned."""
         height, width = self.pixels.shape
         angle = math.radians(self.degrees)
         x = np.array([box[0], box[0] + box[2]] * 2) - width / 2
@@ -223,8 +213,7 @@ class _Page:
         across = x * math.cos(angle) - y * math.sin(angle) + width / 2
         down = x * math.sin(angle) + y * math.cos(angle) + height / 2
         left, top = float(across.min()), float(down.min())
-        sides = left, top, float(across.max()) - left, float(down.max()) - top
-        return round(sides[0] * scale), round(sides[1] * scale), round(sides[2] * scale), round(sides[3] * scale)
+        return left, top, float(across.max()) - left, float(down.max()) - top
 
 
 def _is_plain(part: Pixels) -> bool:

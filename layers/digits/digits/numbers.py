@@ -9,7 +9,7 @@ read          all of it for one picture
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
@@ -284,13 +284,13 @@ class Found:
     """The rows of a picture as lines.
 
     Attributes:
-        scale: how many pixels of the upright picture as sent one of the decoded picture spans.
+        as_sent: returns a box of `rows` in pixels of the upright picture as sent.
         sha256: of the picture.
     """
 
     rows: Rows
     steps: tuple[str, ...]
-    scale: float
+    as_sent: Callable[[Box], Box]
     sha256: str
 
 
@@ -302,7 +302,7 @@ def find(picture: Picture) -> Found:
         TooMuchError: it shows too many.
     """
     rows = find_rows(picture.image.pixels)
-    return Found(rows, (*picture.image.steps, *rows.steps), picture.image.scale, picture.sha256)
+    return Found(rows, (*picture.image.steps, *rows.steps), picture.image.as_sent, picture.sha256)
 
 
 def read(found: Found, model: LoadedModel, hints: Hints = NO_HINTS) -> NumberReading:
@@ -344,10 +344,10 @@ def read_rows(found: Found, model: LoadedModel, hints: Hints = NO_HINTS) -> Numb
     confirmed = confirm([row.pixels for row in lines], readings, model.classifier)
     told = tuple(
         RowReading(
-            digits=_digits(row, reading, found.scale),
+            digits=_digits(row, reading, found.as_sent),
             conf=reading.probability,
             accepted=least is not None and reading.probability >= least and agrees >= agreeing and not row.cut,
-            box=_scaled(row.box, found.scale),
+            box=found.as_sent(row.box),
         )
         for row, (reading, agrees) in zip(lines, confirmed, strict=True)
     )
@@ -367,13 +367,8 @@ def nothing_there(picture_sha256: str, model: LoadedModel, *, surely: bool) -> N
     return NumberReading((), (), (), picture_sha256, probability, nothing_found=surely)
 
 
-def _digits(row: Row, reading: LineReading, scale: float) -> tuple[Digit, ...]:
+def _digits(row: Row, reading: LineReading, as_sent: Callable[[Box], Box]) -> tuple[Digit, ...]:
     return tuple(
-        Digit(pred, probabilities, _scaled(row.box_of(*span), scale))
+        Digit(pred, probabilities, as_sent(row.box_of(*span)))
         for pred, probabilities, span in zip(reading.string, reading.alternatives, reading.spans, strict=True)
     )
-
-
-def _scaled(box: Box, scale: float) -> Box:
-    left, top, width, height = (round(side * scale) for side in box)
-    return left, top, width, height

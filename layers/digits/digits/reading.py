@@ -20,7 +20,7 @@ from digits.errors import UnreadableDigitError
 from digits.model.identity import sha256
 from digits.model.judgement import ACCEPTED, NOT_A_DIGIT, SEVERAL_DIGITS, judge, least_of_parts
 from digits.model.proof import LoadedModel
-from digits.pictures.canonical import Box, CanonicalImage, PartImage, canonicalize
+from digits.pictures.canonical import CanonicalImage, PartImage, canonicalize
 from digits.pictures.images import LONG_SIDE, DecodedImage, decode
 
 type Pixels = NDArray[np.uint8]
@@ -52,7 +52,8 @@ class Picture:
     @classmethod
     def of_pixels(cls, grey: Pixels) -> Picture:
         """Take grey pixels, uint8 (height, width), of either polarity."""
-        return cls(DecodedImage(grey, steps=(), scale=1.0), sha256(grey.tobytes()))
+        height, width = grey.shape
+        return cls(DecodedImage(grey, steps=(), size=(width, height)), sha256(grey.tobytes()))
 
 
 @dataclass(frozen=True)
@@ -122,7 +123,7 @@ def prepare(picture: Picture) -> Prepared:
     try:
         canonical = canonicalize(image.pixels)
     except UnreadableDigitError as error:
-        boxes = tuple(_scaled(box, image.scale) for box in error.boxes)
+        boxes = tuple(image.as_sent(box) for box in error.boxes)
         raise UnreadableDigitError(str(error), error.verdict, boxes) from error
     return Prepared(_as_sent(canonical, image), picture.sha256)
 
@@ -171,10 +172,5 @@ def _outcome(prepared: Prepared, probabilities: NDArray[np.float32], judged: str
 
 def _as_sent(canonical: CanonicalImage, image: DecodedImage) -> CanonicalImage:
     """Return a canonical form with the steps of decoding, and boxes in pixels of the upright picture as sent."""
-    parts = tuple(PartImage(part.pixels, _scaled(part.box, image.scale)) for part in canonical.parts)
+    parts = tuple(PartImage(part.pixels, image.as_sent(part.box)) for part in canonical.parts)
     return replace(canonical, steps=(*image.steps, *canonical.steps), parts=parts)
-
-
-def _scaled(box: tuple[int, ...], scale: float) -> Box:
-    left, top, width, height = (round(side * scale) for side in box)
-    return left, top, width, height

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -76,6 +77,7 @@ _UPRIGHT = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
+_QUARTER_TURNS = tuple(_UPRIGHT[orientation] for orientation in range(5, 9))
 _VP8X_HEADER_BYTES = 30
 # Modes whose pixels can be averaged as they are.
 _REDUCIBLE = ("L", "RGB", "RGBA")
@@ -89,12 +91,30 @@ class DecodedImage:
     Attributes:
         pixels: uint8 (height, width), 0 black to 255 white.
         steps: what was done to the picture, in order; empty for a small grey image.
-        scale: how many pixels of the upright picture as sent one pixel here spans, 1 or more.
+        size: width and height of the upright picture as sent.
     """
 
     pixels: Pixels
     steps: tuple[str, ...]
-    scale: float
+    size: tuple[int, int]
+
+    @property
+    def scale(self) -> float:
+        """How many pixels of the upright picture as sent one pixel here spans, 1 or more."""
+        longest: int = max(self.pixels.shape)
+        return max(self.size) / longest
+
+    def as_sent(self, box: Sequence[float]) -> tuple[int, int, int, int]:
+        """Return a box in pixels of the upright picture as sent: clipped to it, no side shorter than 1.
+
+        Args:
+            box: left, top, width and height in pixels of this one.
+        """
+        left, top, wide, high = (round(side * self.scale) for side in box)
+        width, height = self.size
+        start, above = min(max(left, 0), width - 1), min(max(top, 0), height - 1)
+        stop, below = min(max(left + wide, start + 1), width), min(max(top + high, above + 1), height)
+        return start, above, stop - start, below - above
 
 
 def decode(data: bytes, max_pixels: int = MAX_PIXELS, long_side: int = LONG_SIDE) -> DecodedImage:
@@ -149,7 +169,7 @@ def _decode(data: bytes, max_pixels: int, long_side: int) -> DecodedImage:
     if orientation is not None:
         pixels = np.asarray(Image.fromarray(pixels).transpose(orientation))
         steps.append("turned upright")
-    return DecodedImage(pixels, tuple(steps), max(size) / max(pixels.shape))
+    return DecodedImage(pixels, tuple(steps), size[::-1] if orientation in _QUARTER_TURNS else size)
 
 
 def _load(image: ImageFile.ImageFile, mode: str, long_side: int) -> None:
