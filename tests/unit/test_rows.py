@@ -86,6 +86,11 @@ def test_more_rows_than_are_read_are_refused() -> None:
         find_rows(page)
 
 
+def test_a_row_with_few_digits_far_apart_is_told_to_be_too_long() -> None:
+    with pytest.raises(TooMuchError, match="too long to be read as one; its parts can be read as the fields of a form"):
+        find_rows(written(["17" * 10], gap=90, scale=1))
+
+
 def speckled(side: int, share: float = 0.02) -> np.ndarray:
     return (np.random.default_rng(1).random((side, side)) < share).astype(np.uint8) * np.uint8(200)
 

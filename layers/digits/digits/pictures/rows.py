@@ -407,7 +407,10 @@ def _drawn(sheet: Sheet, row: list[Group], height: float, scale: float) -> Row |
     ink = ink[top : lines[-1] + 1, left : columns[-1] + 1]
     if ink.shape[1] / ink.shape[0] * INK_HEIGHT > LONGEST_LINE:
         most = LONGEST_LINE // INK_HEIGHT
-        raise TooMuchError(f"a row is over {most} times as long as it is high: it has more digits than are read")
+        raise TooMuchError(
+            f"a row is over {most} times as long as it is high, too long to be read as one; its parts can be read as "
+            "the fields of a form"
+        )
     across = scale * ink.shape[0] / INK_HEIGHT
     return Row(
         pixels=line_of(ink),
