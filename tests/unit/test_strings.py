@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from itertools import groupby, product
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 
 from digits.model.contract import BLANK
 from digits.model.strings import Columns, alternatives, greedy, likely_strings, places_of, probabilities_of
+from digits.numbers import ANY, Lengths, read_line
 
 KNOWN = (0, 7, BLANK)  # the others are out of the question, so that there are few paths
 
@@ -39,6 +42,42 @@ def test_a_string_is_as_likely_as_all_of_its_paths_together(seed: int) -> None:
     for string in ((), (0,), (7, 7), (0, 7, 0)):
         assert probabilities_of(columns, [string])[0] == pytest.approx(found[string], rel=1e-6)
     assert likely_strings(columns)[0] == max(found, key=lambda string: found[string])
+
+
+def unsure_logits(extra: float) -> np.ndarray:
+    """Logits of 2, 0, 4 and 6, each with a doubt of 40 %, and of a 1 behind them that is there so likely."""
+    logits = np.full((11, 11), -50.0, np.float32)
+    logits[::2, BLANK] = 0
+    for place, (digit, other) in enumerate([(2, 7), (0, 6), (4, 9), (6, 5)]):
+        logits[2 * place + 1, [digit, other]] = np.log([0.6, 0.4])
+    logits[9, [1, BLANK]] = np.log([extra, 1 - extra])
+    return logits
+
+
+def test_the_likeliest_string_of_a_length_is_found_although_many_longer_ones_are_likelier() -> None:
+    columns = Columns.of(unsure_logits(0.95))
+    assert {len(string) for string in likely_strings(columns)} == {5}
+    strings = likely_strings(columns, 4)
+    assert max(map(len, strings)) == 4
+    assert next(string for string in strings if len(string) == 4) == (2, 0, 4, 6)
+    assert likely_strings(columns, 40)[0] == (2, 0, 4, 6, 1)
+
+
+@pytest.mark.parametrize("lengths", [Lengths(4, 4), Lengths(3, 4)])
+def test_a_line_is_read_with_the_length_that_was_asked_for(lengths: Lengths) -> None:
+    assert read_unsure(0.95, lengths) == (2, 0, 4, 6)
+
+
+def test_a_length_that_is_out_of_the_question_is_not_read() -> None:
+    assert read_unsure(0.999, Lengths(4, 4)) is None
+    assert read_unsure(0.95, Lengths(9, 9)) is None
+    assert read_unsure(0.95, ANY) == (2, 0, 4, 6, 1)
+
+
+def read_unsure(extra: float, lengths: Lengths) -> tuple[int, ...] | None:
+    reader: Any = SimpleNamespace(logits=lambda _: unsure_logits(extra)[None])
+    reading = read_line(np.zeros((32, 22), np.uint8), reader, lengths)
+    return reading.string if reading else None
 
 
 def test_two_equal_digits_need_a_blank_between_them() -> None:

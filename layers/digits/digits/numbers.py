@@ -112,7 +112,9 @@ def read_line(pixels: Pixels, reader: Reader, lengths: Lengths = ANY) -> LineRea
     """
     columns = Columns.of(reader.logits(pixels[None])[0])
     strings = likely_strings(columns)
-    string = next((string for string in strings if lengths.allow(len(string))), None)
+    string = _allowed(strings, lengths)
+    if string is None:
+        string = _allowed(likely_strings(columns, lengths.most), lengths)
     if string is None:
         return None
     if len(string) > MOST_DIGITS:
@@ -124,6 +126,10 @@ def read_line(pixels: Pixels, reader: Reader, lengths: Lengths = ANY) -> LineRea
         return LineReading((), float(probability), np.zeros((0, len(CLASSES))), [])
     middles = COLUMNS * places_of(columns, string) + COLUMNS / 2 - 0.5
     return LineReading(string, float(probability), alternatives(columns, string), _spans(pixels, middles))
+
+
+def _allowed(strings: Sequence[tuple[int, ...]], lengths: Lengths) -> tuple[int, ...] | None:
+    return next((string for string in strings if lengths.allow(len(string))), None)
 
 
 def own_digits(pixels: Pixels, reading: LineReading) -> list[Pixels | None]:

@@ -6,6 +6,7 @@ Classification", 2006). A digit may go on over some columns, and two equal ones 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,12 +16,17 @@ from numpy.typing import NDArray
 from digits.model.contract import BLANK, CLASSES
 
 type Floats = NDArray[np.floating]
+# A string, and how likely it is that it has been read so far and a blank came last, or its last digit.
+type Followed = tuple[tuple[int, ...], tuple[float, float]]
 
 # A column that is blank with this probability says nothing: runs of such columns count as one.
 CERTAIN = 0.9995
 # How many strings are followed from column to column, and the least probability of a digit that is followed.
 BEAM = 12
 LEAST = 1e-4
+# How many strings of each length are followed where lengths are asked for, and how likely beside the likeliest of them.
+OF_EACH_LENGTH = 4
+LEAST_SHARE = 1e-4
 
 
 @dataclass(frozen=True)
@@ -58,9 +64,12 @@ def greedy(logits: Floats) -> list[int]:
     return digits
 
 
-def likely_strings(columns: Columns) -> list[tuple[int, ...]]:
-    """Return likely strings, the likeliest first (prefix beam search: Hannun et al., 2014)."""
-    # For each string: how likely it is that it has been read so far and a blank came last, or its last digit.
+def likely_strings(columns: Columns, longest: int | None = None) -> list[tuple[int, ...]]:
+    """Return likely strings, the likeliest first (prefix beam search: Hannun et al., 2014).
+
+    Args:
+        longest: if given, the likely strings of each length up to this, although others may be far likelier.
+    """
     beam: dict[tuple[int, ...], tuple[float, float]] = {(): (1.0, 0.0)}
     for row in columns.probabilities.tolist():
         blank = row[BLANK]
@@ -75,10 +84,22 @@ def likely_strings(columns: Columns) -> list[tuple[int, ...]]:
                 longer = (*string, digit)
                 known = grown.get(longer, (0.0, 0.0))
                 grown[longer] = known[0], known[1] + (after_blank if digit == last else both) * row[digit]
-        best = sorted(grown.items(), key=lambda each: -sum(each[1]))[:BEAM]
+        ranked = sorted(grown.items(), key=lambda each: -sum(each[1]))
+        best = ranked[:BEAM] if longest is None else _best_of_each_length(ranked, longest)
         most = sum(best[0][1]) or 1.0
         beam = {string: (one / most, other / most) for string, (one, other) in best}
     return list(beam)
+
+
+def _best_of_each_length(ranked: list[Followed], longest: int) -> list[Followed]:
+    allowed = [each for each in ranked if len(each[0]) <= longest]
+    least, seen = LEAST_SHARE * sum(allowed[0][1]), Counter[int]()
+    best = []
+    for string, likely in allowed:
+        seen[len(string)] += 1
+        if seen[len(string)] <= OF_EACH_LENGTH and sum(likely) >= least:
+            best.append((string, likely))
+    return best
 
 
 def probabilities_of(columns: Columns, strings: Sequence[Sequence[int]]) -> NDArray[np.float64]:
