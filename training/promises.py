@@ -29,15 +29,16 @@ def on_numbers(manifest: Manifest) -> str:
     if reader is None:
         return "<h2>Numbers</h2><p>This version has no reader: it reads single digits only.</p>"
     least, agree = reader.acceptance_threshold, reader.agreement_threshold
-    accept = "At no confidence are enough of the numbers right: none is accepted."
+    accept = "At no confidence are enough of the rows right: no number is accepted."
     if least is not None:
-        accept = f"""A number is accepted if each row is read with a confidence of at least {least:.3f} and the
-classifier gives at least {agree:g} to each digit that touches no other: of the accepted ones {TARGET_EXACT:.1%} are
-wholly right on the holdout, all kinds together."""
+        accept = f"""A row is accepted if it is read with a confidence of at least {least:.3f} and the classifier gives
+at least {agree:g} to each digit that touches no other, and a number if all of its rows are: of the accepted rows
+{TARGET_EXACT:.1%} are wholly right on the holdout, all kinds together."""
     return f"""<h2>Numbers</h2>
 <p>A second network reads rows of digits: {reader.recipe.parameter_count:,} parameters, trained on
 {reader.line_count:,} lines that were drawn out of the training digits. {accept} Confidence is the probability that
-the whole text is right; its calibration error is {reader.test.expected_calibration_error:.2%} on the test pictures.
+the whole text is right; its calibration error is {reader.test.expected_calibration_error:.2%} on the test pictures
+of numbers.
 Both networks read {reader.agreement:.2%} of the clean test digits alike.</p>
 <p>The pictures are made of digits of the holdout and of the test digits. A row of no number is right if nothing is
 read.</p>

@@ -115,6 +115,7 @@ def test_the_page_says_how_numbers_are_read_and_which_are_accepted(version: Vers
     passage = page[page.index("<h2>Numbers</h2>") : page.index("<h2>What it gets wrong</h2>")]
     for figure in ("12,345", "0.877", "at least 0.1", "99.5%", "98.76%", "87.7%", "96.5%", "61.2%", "0.5%"):
         assert figure in passage, figure
+    assert "of the accepted rows" in " ".join(passage.split())
     assert passage.count('<span class="missed">missed</span>') == 1  # of touching ones; no aim is told for no number
     assert "numbers            touching 96.5%, no number 98.1%" in report.summary(
         json.loads((tmp_path / report.METRICS).read_text())
@@ -125,7 +126,7 @@ def test_without_a_threshold_or_a_reader_the_page_says_so_of_numbers(version: Ve
     reader = version[0].reader
     assert reader is not None
     careful = reader.model_copy(update={"acceptance_threshold": None})
-    assert "At no confidence are enough of the numbers right" in write(
+    assert "At no confidence are enough of the rows right" in write(
         tmp_path, version[0].model_copy(update={"reader": careful})
     )
     assert "it reads single digits only" in write(tmp_path, version[0].model_copy(update={"reader": None}))

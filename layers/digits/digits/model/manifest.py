@@ -235,7 +235,8 @@ class LineTable(_Record):
 
     Attributes:
         sha256: digest of all lines and their texts.
-        expected_calibration_error: of the rows' confidence, over 15 equal bins.
+        expected_calibration_error: of the confidence in a picture's whole text, over 15 equal bins; pictures without a
+            number, and those that are not answered, do not count. 1 if none is answered.
     """
 
     sha256: Sha256
@@ -261,8 +262,8 @@ class ReaderRecord(_Record):
     Attributes:
         line_form: version of the form of lines that it was trained for.
         temperature: what its logits were divided by, fitted on the holdout's lines.
-        acceptance_threshold: of the numbers whose rows have at least this confidence, and which the classifier does
-            not contradict, 99.5 % are wholly right on the holdout; null if no threshold reaches that.
+        acceptance_threshold: of the rows with at least this confidence that the classifier does not contradict, 99.5 %
+            are wholly right on the holdout's pictures, all kinds together; null if no threshold reaches that.
         agreement_threshold: what the classifier's probability of a digit must be, or it contradicts.
         agreement: share of the clean test digits that reader and classifier read alike.
     """
