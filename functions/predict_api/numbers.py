@@ -151,7 +151,7 @@ def _fields_of(payload: FormPayload, picture: Picture) -> list[forms.Field]:
         left, top, wide, high = (side / units[number % 2] for number, side in enumerate(field.box))
         if not (wide * width >= LEAST_SIDE and high * height >= LEAST_SIDE):
             raise FieldError(f"the box of {field.name!r} has no size", f"{place}/box")
-        if not (min(left, top) >= 0 and left + wide <= 1 + BEYOND and top + high <= 1 + BEYOND):
+        if not (min(left, top) >= 0 and max(left, top) < 1 and max(left + wide, top + high) <= 1 + BEYOND):
             raise FieldError(f"the box of {field.name!r} is not on the page", f"{place}/box")
         over = next((other for other in fields if _overlap((left, top, wide, high), other.box) > MOST_OVERLAP), None)
         if over:

@@ -310,6 +310,8 @@ BOX = [60, 80, 260, 64]
         ([{"name": "a", "box": [60, 80, 1e-200, 1e-200]}, {"name": "b", "box": [50, 70, 90, 90]}], "/fields/0/box"),
         ([{"name": "a", "box": [60, 380, 260, 64]}], "/fields/0/box"),
         ([{"name": "a", "box": [0.5, 0.1, 0.6, 0.1]}], "/fields/0/box"),
+        ([{"name": "a", "box": [800, 10, 4, 10]}], "/fields/0/box"),
+        ([{"name": "a", "box": [10, 400, 10, 2]}], "/fields/0/box"),
         ([{"name": "a", "box": [-0.1, 0.1, 0.6, 0.1]}], "/fields/0/box"),
         ([{"name": "a", "box": [60, 80, float("inf"), 64]}], "/fields/0/box"),
         ([{"name": "a", "box": [60, 80, 10**400, 64]}], "/fields/0/box"),
@@ -376,6 +378,13 @@ def test_a_blank_page_has_blank_fields(handler: Handler) -> None:
 def test_fields_may_be_as_large_as_the_page_and_as_small_as_a_pixel(handler: Handler, box: list[float]) -> None:
     answer = ask(handler, form_request(fields=[{"name": "a/~ü", "box": box}]))
     assert answer["fields"].keys() == {"a/~ü"}
+
+
+@pytest.mark.parametrize("box", [[781, 300, 23, 40], [60, 394, 200, 8], [0.99, 0.5, 0.0149, 0.1], [799, 10, 4, 10]])
+def test_fields_may_reach_a_little_beyond_the_page(handler: Handler, box: list[float]) -> None:
+    answer = ask(handler, form_request(fields=[*form_request()["fields"], {"name": "edge", "box": box}]))
+    assert answer["fields"]["edge"]["text"] == ""
+    assert answer["fields"]["zip"]["text"] == "50318"
 
 
 def test_a_hundred_fields_are_read(handler: Handler) -> None:

@@ -252,8 +252,8 @@ def _offset(ink: Floats, fields: Sequence[Field], *, upright: bool) -> tuple[int
         left, top, wide, high = field.box
         if upright:
             left, top, wide, high = top, left, high, wide
-        # Without its ends, where the page may still be shifted the other way.
-        start, stop = round((left + 0.15 * wide) * width), round((left + 0.85 * wide) * width)
+        # Without its ends, where the page may still be shifted the other way, and what is beyond the page.
+        start, stop = (min(round((left + share * wide) * width), width) for share in (0.15, 0.85))
         if stop <= start:
             continue
         for edge in (top, top + high):
