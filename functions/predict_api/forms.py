@@ -15,11 +15,17 @@ _MAX_PARTS = 1_000
 
 
 @dataclass
-class _Part:
+class Part:
     """A part of a form, as it is being read."""
 
     headers: Message = field(default_factory=Message)
     data: bytearray = field(default_factory=bytearray)
+
+    @property
+    def name(self) -> str | None:
+        """The name of the form's field."""
+        name = self.headers.get_param("name", header="content-disposition")
+        return name if isinstance(name, str) else None
 
     @property
     def is_file(self) -> bool:
@@ -38,7 +44,7 @@ class _Part:
         return kind.startswith("image/") or kind == "application/octet-stream" or not _is_text(self.data)
 
 
-class _Parts(list[_Part]):
+class _Parts(list[Part]):
     """The parts of a form, in order; hears the parser."""
 
     def __init__(self) -> None:
@@ -48,7 +54,7 @@ class _Parts(list[_Part]):
     def on_part_begin(self) -> None:
         if len(self) == _MAX_PARTS:
             raise MalformedRequestError(f"the form has more than {_MAX_PARTS:,} parts")
-        self.append(_Part())
+        self.append(Part())
 
     def on_header_field(self, data: bytes, start: int, end: int) -> None:
         self._name += data[start:end]
@@ -64,15 +70,14 @@ class _Parts(list[_Part]):
         self[-1].data += data[start:end]
 
 
-def files_of(data: bytes, content_type: str, most: int) -> list[bytes]:
-    """Return the files in a form, in order.
+def parts_of(data: bytes, content_type: str) -> list[Part]:
+    """Return the parts of a form, in order.
 
     Args:
         content_type: with the form's boundary.
-        most: how many files there may be.
 
     Raises:
-        MalformedRequestError: the form cannot be read, ends early, or has no file or too many.
+        MalformedRequestError: the form cannot be read, ends early, or is empty.
     """
     boundary = parse_options_header(content_type)[1].get(b"boundary", b"")
     if not boundary:
@@ -84,6 +89,18 @@ def files_of(data: bytes, content_type: str, most: int) -> list[bytes]:
     parts = _parts(data, boundary)
     if not parts:
         raise MalformedRequestError("the form is empty")
+    return parts
+
+
+def files_of(parts: list[Part], most: int) -> list[bytes]:
+    """Return the files in a form, in order.
+
+    Args:
+        most: how many files there may be.
+
+    Raises:
+        MalformedRequestError: it has none, or too many.
+    """
     files = [bytes(part.data) for part in parts if part.is_file]
     if not files:
         raise MalformedRequestError("the form has no file in it")
@@ -92,7 +109,7 @@ def files_of(data: bytes, content_type: str, most: int) -> list[bytes]:
     return files
 
 
-def _parts(data: bytes, boundary: bytes) -> list[_Part]:
+def _parts(data: bytes, boundary: bytes) -> list[Part]:
     parts = _Parts()
     try:
         parser = MultipartParser(

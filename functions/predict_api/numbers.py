@@ -15,7 +15,7 @@ from digits.pictures.rows import MOST_ROWS
 from digits.reading import Picture
 from functions.predict_api import problems
 from functions.predict_api.errors import FieldError, QueryError
-from functions.predict_api.payloads import FormPayload
+from functions.predict_api.fields import FormPayload
 from functions.predict_api.schemas import (
     FieldNumber,
     Form,

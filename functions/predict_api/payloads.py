@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import aclosing, suppress
 from dataclasses import dataclass
 from functools import cached_property, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from pydantic_core import from_json
@@ -27,9 +27,6 @@ from functions.predict_api.request_schemas import (
     MULTIPART_TYPE,
     TAGS,
     Envelope,
-    FieldRequest,
-    FormEnvelope,
-    FormRequest,
     ImageRequest,
     InstancesRequest,
     PixelsRequest,
@@ -38,9 +35,11 @@ from functions.predict_api.request_schemas import (
     picture_request,
 )
 
+if TYPE_CHECKING:
+    from functions.predict_api.forms import Part
+
 MAX_BODY_BYTES = 4_500_000
 MAX_ANSWER_BYTES = 6_000_000  # of the 6 MiB that Lambda passes on, some are for headers
-FORM_SIDE = 2_000  # a form's longest side, in pixels, as its digits are small
 # Commas and opening brackets of as many instances, nested, as there may be, and of what is around them.
 _MAX_JSON_MARKS = MAX_INSTANCES * (SIDE * SIDE + SIDE + 2) + 1_000
 _TOKEN_NAME = b'"token"'
@@ -102,6 +101,13 @@ class Body:
         from functions.predict_api.encoding import decompress  # as few bodies are encoded
 
         return decompress(self.sent, self.encoding, MAX_BODY_BYTES)
+
+    @cached_property
+    def parts(self) -> list[Part]:
+        """The parts of a form, read once; raises as `parts_of` does."""
+        from functions.predict_api.forms import parts_of  # with its modules: few requests are forms
+
+        return parts_of(self.data, self.content_type)
 
     @cached_property
     def document(self) -> dict[str, Any]:
@@ -184,46 +190,11 @@ def read_payload(body: Body) -> Payload:
     if body.is_image:
         return Payload((partial(Picture.of_file, body.data),), several=False)
     if body.is_form:
-        from functions.predict_api.forms import files_of  # with its modules: few requests are forms
+        from functions.predict_api.forms import files_of
 
-        files = files_of(body.data, body.content_type, MAX_INSTANCES)
+        files = files_of(body.parts, MAX_INSTANCES)
         return Payload(tuple(partial(Picture.of_file, data) for data in files), several=len(files) > 1)
     raise _unserved_type()
-
-
-@dataclass(frozen=True)
-class FormPayload:
-    """A form and its fields.
-
-    Attributes:
-        reader: decodes the picture, or raises an InputError.
-        place: JSON pointer to the list of fields.
-    """
-
-    reader: Callable[[], Picture]
-    fields: list[FieldRequest]
-    place: str
-
-
-def read_form_payload(body: Body) -> FormPayload | None:
-    """Return the form that a body asks to be read; None where it names no fields.
-
-    Raises:
-        RequestError: the body as a whole cannot be used.
-    """
-    if not body.is_json:
-        return None
-    document = body.document
-    params = document.get("params")
-    if isinstance(params, dict) and "fields" in params:
-        place, form = "/params", validate(FormEnvelope.model_validate, document).params
-    elif "fields" in document and "params" not in document:
-        validate(TokenMember.model_validate, document)
-        place, form = "", validate(FormRequest.model_validate, document)
-    else:
-        return None
-    read = partial(_base64_picture, form.image, f"{place}/image", FORM_SIDE)
-    return FormPayload(read, form.fields, f"{place}/fields")
 
 
 def check_answer(document: bytes) -> None:
@@ -263,11 +234,20 @@ def _instance(instance: Any, place: str) -> Picture:
 
 def _picture(request: ImageRequest | PixelsRequest, place: str) -> Picture:
     if type(request) is ImageRequest:
-        return _base64_picture(request.image, f"{place}/image")
+        return base64_picture(request.image, f"{place}/image")
     return _pixel_picture(request.pixels, f"{place}/pixels")
 
 
-def _base64_picture(text: str, pointer: str, long_side: int = LONG_SIDE) -> Picture:
+def base64_picture(text: str, pointer: str, long_side: int = LONG_SIDE) -> Picture:
+    """Return the picture of a file in base64, or of a data URL.
+
+    Args:
+        pointer: JSON pointer to the text.
+        long_side: larger pictures are reduced to about this, in pixels.
+
+    Raises:
+        FieldError: it is no picture.
+    """
     if text.startswith("data:"):
         header, _, text = text.partition(",")
         if not header.endswith(";base64"):

@@ -22,17 +22,16 @@ from functions.predict_api.auth import TOKEN_HEADERS, Gate, header_token
 from functions.predict_api.bodies import ContentEncoding
 from functions.predict_api.container import container_of
 from functions.predict_api.errors import QueryError
+from functions.predict_api.fields import FormPayload, read_form_payload
 from functions.predict_api.numbers import describe_reader, find_each, hints_of, read_each, read_form
 from functions.predict_api.payloads import (
     Body,
-    FormPayload,
     Payload,
     check_answer,
     envelope_token,
     possible_tokens,
     read_body,
     read_envelope,
-    read_form_payload,
     read_payload,
 )
 from functions.predict_api.prediction import load, predict, prepare_each, problem_of

@@ -7,7 +7,7 @@ import pytest
 
 from digits.pictures.images import decode
 from functions.predict_api.errors import MalformedRequestError
-from functions.predict_api.forms import files_of
+from functions.predict_api.forms import files_of, parts_of
 from tests import events
 from tests.conftest import Handler
 from tests.events import image_file
@@ -27,7 +27,7 @@ def form(*parts: bytes) -> bytes:
 
 
 def files(*parts: bytes) -> list[bytes]:
-    return files_of(form(*parts), TYPE, 3)
+    return files_of(parts_of(form(*parts), TYPE), 3)
 
 
 @pytest.mark.parametrize(
@@ -96,4 +96,4 @@ def test_a_named_file_is_one_whatever_is_in_it() -> None:
 )
 def test_a_form_without_files_says_what_is_wrong(body: bytes, content_type: str, detail: str) -> None:
     with pytest.raises(MalformedRequestError, match=detail):
-        files_of(body, content_type, 3)
+        files_of(parts_of(body, content_type), 3)

@@ -368,6 +368,36 @@ def test_fields_without_a_picture_file_are_refused(handler: Handler) -> None:
         assert ask(handler, {**document, "fields": fields}, status=422)["errors"][0]["pointer"] == "/image"
 
 
+PAGE = image_of(written(["2026"]))
+PLACES = [{"name": "year", "box": [0, 0, 1, 1]}]
+
+
+@pytest.mark.parametrize(
+    ("document", "pointer"),
+    [
+        ({"instances": [PAGE, PAGE | {"fields": PLACES}]}, "/instances/1/fields"),
+        ({"instances": [{"fields": PLACES}]}, "/instances/0/fields"),
+        ({"params": {"instances": [PAGE | {"fields": PLACES}]}}, "/params/instances/0/fields"),
+        ({"params": PAGE, "fields": PLACES}, "/fields"),
+        ({"params": PAGE | {"fields": PLACES}, "fields": PLACES}, "/fields"),
+    ],
+)
+def test_fields_that_would_be_read_over_are_refused(handler: Handler, document: dict[str, Any], pointer: str) -> None:
+    problem = ask(handler, document, status=422)
+    assert problem["errors"] == [{"pointer": pointer, "detail": problem["detail"]}]
+
+
+def test_fields_in_a_form_with_files_are_refused(handler: Handler) -> None:
+    files, content_type = events.multipart(png(written(["2026"])))
+    text = b'--digits-boundary\r\nContent-Disposition: form-data; name="%s"\r\n\r\n[]\r\n'
+    refused, read = (
+        events.body_of(handler(events.at(events.post(text % name + files, content_type=content_type), READ)))
+        for name in (b"fields", b"note")
+    )
+    assert (refused["status"], read["text"]) == (400, "2026")
+    assert "send one form a request" in refused["detail"]
+
+
 def test_a_blank_page_has_blank_fields(handler: Handler) -> None:
     answer = ask(handler, form_request(**image_of(np.full((400, 800), 235, np.uint8))))
     assert {field["text"] for field in answer["fields"].values()} == {""}
