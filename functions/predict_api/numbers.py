@@ -95,15 +95,20 @@ def read_each(
     return answers
 
 
-def read_form(payload: FormPayload, loaded: LoadedModel, request_id: str, timing: ServerTiming) -> Form:
+def read_form(payload: FormPayload, load: Callable[[], LoadedModel], request_id: str, timing: ServerTiming) -> Form:
     """Read the fields of a form.
+
+    Args:
+        load: returns the model, for a picture and fields that can be used.
 
     Raises:
         InputError: the picture cannot be used, or a field of it cannot be.
+        UnavailableError: the model or its reader cannot be had.
     """
     with timing.phase("decode"):
         picture = payload.reader()
     fields = _fields_of(payload, picture)
+    loaded = load()
     try:
         with timing.phase("inference"):
             read = forms.read_form(picture, fields, loaded)

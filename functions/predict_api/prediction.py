@@ -52,6 +52,19 @@ def load(model: LiveModel, timing: ServerTiming) -> LoadedModel:
     return loaded
 
 
+def load_with_reader(model: LiveModel, timing: ServerTiming) -> LoadedModel:
+    """Return the model once its reader is there; what took a load or a refresh, the timing tells.
+
+    Raises:
+        NoReaderError, CorruptModelError, StoreError: the reader cannot be had.
+    """
+    loaded = load(model, timing)
+    if loaded.numbers.value is None:
+        with timing.phase("load"):
+            loaded.numbers.get()
+    return loaded
+
+
 def predict(
     prepared: list[Prepared], loaded: LoadedModel, request_id: str, explain: bool, timing: ServerTiming
 ) -> list[Prediction | Problem]:

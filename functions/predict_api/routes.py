@@ -34,7 +34,7 @@ from functions.predict_api.payloads import (
     read_envelope,
     read_payload,
 )
-from functions.predict_api.prediction import load, predict, prepare_each, problem_of
+from functions.predict_api.prediction import load, load_with_reader, predict, prepare_each, problem_of
 from functions.predict_api.schemas import (
     Form,
     Health,
@@ -240,14 +240,12 @@ def _read(
     if isinstance(payload, FormPayload):
         if hints != NO_HINTS:
             raise QueryError("'length' and 'rows' are not for forms: each field has a 'length' of its own")
-        loaded = load(model, timing)
-        return read_form(payload, loaded, request_id, timing), loaded.manifest.version
+        form = read_form(payload, partial(load_with_reader, model, timing), request_id, timing)
+        return form, form.model.version
     found = find_each(payload.readers, timing)
     if not payload.several and isinstance(found[0], InputError):
         return problem_of(found[0], request_id, explain=False), None
-    loaded = load(model, timing)
-    with timing.phase("load"):
-        loaded.numbers.get()
+    loaded = load_with_reader(model, timing)
     answers = read_each(found, loaded, hints, request_id, timing)
     version = loaded.manifest.version
     return Numbers(readings=answers) if payload.several else answers[0], version

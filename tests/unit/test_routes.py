@@ -35,11 +35,24 @@ def test_headers_tell_the_model_the_time_and_not_to_keep_the_answer(
     first, second = (handler(events.load("http_v2_predict_json"))["headers"] for _ in range(2))
     assert first["x-model-version"] == version[0].version
     assert first["cache-control"] == "no-store"
-    phases = [[part.partition(";")[0].strip() for part in each["server-timing"].split(",")] for each in (first, second)]
-    assert phases == [
+    assert [phases(each) for each in (first, second)] == [
         ["cold", "token", "decode", "canonical", "load", "inference", "encoding"],
         ["token", "decode", "canonical", "inference", "encoding"],
     ]
+
+
+def phases(headers: dict[str, str]) -> list[str]:
+    return [part.partition(";")[0].strip() for part in headers["server-timing"].split(",")]
+
+
+@pytest.mark.parametrize(("name", "found"), [("http_v2_read_json", ["rows"]), ("http_v2_read_form", [])])
+def test_a_load_is_told_only_where_something_was_loaded_to_read_a_number(
+    handler: Handler, name: str, found: list[str]
+) -> None:
+    handler(events.load("http_v2_predict_json"))  # which needs no reader
+    first, second = (phases(handler(events.load(name))["headers"]) for _ in range(2))
+    assert first == ["token", "decode", *found, "load", "inference", "encoding"]
+    assert second == ["token", "decode", *found, "inference", "encoding"]
 
 
 def test_a_refused_request_does_not_warm_a_container(handler: Handler) -> None:

@@ -69,6 +69,11 @@ class LazyReader:
         """Whether the version has one."""
         return self._record is not None
 
+    @property
+    def value(self) -> LoadedReader | None:
+        """What is in memory; None until it is needed."""
+        return self._loaded
+
     def get(self) -> LoadedReader:
         """Return it, at the first call fetched and proved.
 
