@@ -36,6 +36,7 @@ from functions.predict_api.tensors import read_inference, write_tensor
 SERVER_NAME = "lambda-digits"
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
+_NOUNS = {DIGITS: "images", NUMBERS: "lines"}
 # What clients say, like curl and fetch, where nobody has chosen a type.
 _UNCHOSEN_TYPES = ("", "application/x-www-form-urlencoded", "text/plain")
 
@@ -235,7 +236,8 @@ def _infer(model: Served, message: Message, caller: str) -> Response:
     answer = InferenceResponse(model_name=model.name, model_version=model.version, id=inference.id, outputs=[tensor])
     document = to_json(answer, exclude_none=True)
     check_answer(document)
-    logger.info("inferred %d images for token %r with %s", len(inference.images), caller, model.version)
+    count = len(inference.images)
+    logger.info("inferred %d %s for token %r with %s", count, _NOUNS[model.name], caller, model.version)
     headers = {"cache-control": "no-store", "x-model-version": model.version}
     if not inference.binary_output:
         return Response(document, headers=headers, media_type=JSON_TYPE)

@@ -31,13 +31,13 @@ from functions.predict_api.inference_schemas import (
     TensorMetadata,
 )
 
-MAX_JSON_IMAGES = 1_000
+MAX_JSON_IMAGES = 1_000  # or lines with as many pixels
 # Commas and opening brackets of that many images, nested, and of what is around them: the rest of the body's
 # limit is for binary data.
 _MAX_JSON_MARKS = MAX_JSON_IMAGES * (SIDE * SIDE + SIDE + 1) + 1_000
 # Of the side that a model leaves free: a line's width, in columns. Memory grows with it.
 FREE_SIZES = range(COLUMNS, LONGEST_LINE + 1)
-_TOO_MANY_VALUES = f"JSON is for up to {MAX_JSON_IMAGES:,} images; more can come as binary data"
+_TOO_MANY_VALUES = f"JSON is for up to {MAX_JSON_IMAGES * SIDE * SIDE:,} pixels; more can come as binary data"
 # An image may also begin with these bytes; its sender must announce that it is raw.
 _OBJECT = re.compile(rb"(?:" + codecs.BOM_UTF8 + rb")?\s*\{")
 _UNSERVED_PARAMETERS = ("classification", "shared_memory_region")
@@ -49,7 +49,7 @@ class Inference:
 
     Attributes:
         id: the caller's name for the request.
-        images: uint8 (batch, 28, 28).
+        images: uint8 (batch, 28, 28); of lines, (batch, 32, width).
         binary_output: whether the answer's tensor should follow its document as bytes.
     """
 
@@ -150,7 +150,7 @@ def _check_contract(tensor: InputTensor, source: TensorMetadata) -> None:
             f"the shape of {source.name!r} is {source.shape}, where -1 is of any size", pointer("inputs", 0, "shape")
         )
     if tensor.shape[0] == 0:
-        raise FieldError("the batch has no image", pointer("inputs", 0, "shape"))
+        raise FieldError(f"the batch of {source.name!r} is empty", pointer("inputs", 0, "shape"))
     for size, wanted in zip(tensor.shape[1:], source.shape[1:], strict=True):
         if wanted == -1 and size not in FREE_SIZES:
             raise FieldError(

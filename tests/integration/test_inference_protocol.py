@@ -415,6 +415,16 @@ def test_lines_of_any_width_are_answered_in_json_and_in_binary(handler: Handler,
     assert np.allclose(np.frombuffer(data[start:], "<f4").reshape(expected.shape), expected, atol=1e-4)
 
 
+def test_the_log_tells_images_from_lines(
+    handler: Handler, images: NDArray[np.uint8], lines: NDArray[np.uint8], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    send(handler, INFER, {"inputs": [json_tensor(images)]}, TOKEN)
+    send(handler, f"{NUMBERS}/infer", {"inputs": [json_tensor(lines, "lines")]}, TOKEN)
+    assert "inferred 10 images" in caplog.text
+    assert "inferred 2 lines" in caplog.text
+
+
 def test_the_logits_of_a_line_spell_its_number(handler: Handler, lines: NDArray[np.uint8]) -> None:
     (output,) = events.body_of(send(handler, f"{NUMBERS}/infer", {"inputs": [json_tensor(lines, "lines")]}, TOKEN))[
         "outputs"
@@ -429,7 +439,7 @@ def test_the_logits_of_a_line_spell_its_number(handler: Handler, lines: NDArray[
         ([1, 32, 1], "2 to 2,000 columns"),
         ([1, 32, 0], "2 to 2,000 columns"),
         ([1, 32, 2_001], "2 to 2,000 columns"),
-        ([0, 32, 64], "no image"),
+        ([0, 32, 64], "the batch of 'lines' is empty"),
         ([1, 28, 64], "[-1, 32, -1]"),
         ([32, 64], "[-1, 32, -1]"),
         ([1, 32, 64, 1], "[-1, 32, -1]"),
@@ -630,7 +640,7 @@ def test_the_client_shows_a_readable_message(client: triton.InferenceServerClien
     assert "the models are 'digits' and 'numbers'" in message(404, "letters", good)
     assert "only the live version" in message(404, "digits", good, "1")
     assert "[-1, 28, 28]" in message(422, "digits", infer_input(images.reshape(10, 784)))
-    assert "no image" in message(422, "digits", infer_input(images[:0]))
+    assert "is empty" in message(422, "digits", infer_input(images[:0]))
     floats = triton.InferInput("pixels", [1, 28, 28], "FP32")
     floats.set_data_from_numpy(np.zeros((1, 28, 28), np.float32))
     assert "is UINT8" in message(422, "digits", [floats])
