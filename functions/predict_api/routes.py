@@ -156,7 +156,9 @@ async def read_numbers(
     length: Annotated[
         str | None, Query(description="how many digits each row has: `5`, or `4-6`", examples=["5"])
     ] = None,
-    rows: Annotated[int | None, Query(description=f"how many rows there are, 1 to {MOST_ROWS}")] = None,
+    rows: Annotated[
+        int | None, Query(description=f"how many rows there are, 1 to {MOST_ROWS}: checked, not used to read")
+    ] = None,
 ) -> Response:
     """Read the numbers on one picture, or on several: rows of digits, one digit being a number too.
 

@@ -71,7 +71,7 @@ class Hints:
 
     Attributes:
         lengths: how many digits each row has.
-        rows: how many rows there are; None is not known.
+        rows: how many rows there are, which is only checked; None is not known.
     """
 
     lengths: Lengths = ANY
