@@ -486,6 +486,14 @@ def test_rows_that_are_not_sure_are_told(opened: Open, site: str) -> None:
     expect_words(page, "Read as 35 and 801, with a confidence of 81.00 %. Accepted.")
 
 
+def test_what_makes_a_number_doubtful_is_told_in_plain_words(opened: Open, site: str) -> None:
+    page = opened(site)
+    read_as(page, number("35", accepted=False) | {"warnings": ["touches_edge", "left_out"]})
+    draw(page, 7)
+    expect_words(page, "It touches the edge: part of it may be missing.")
+    expect_words(page, "Something was left out that may be another row.")
+
+
 def test_digits_that_touch_are_read_although_they_look_like_none(opened: Open, site: str) -> None:
     page = opened(site)
     answer_with(page, {"verdict": "not_a_digit", "detail": "no", "explain": EXPLANATION})

@@ -11,7 +11,10 @@ const VERDICTS = {
   several_digits: (found) => `${COUNTS[found.length] ?? found.length} digits: send one at a time.`,
   not_a_digit: () => "This looks like no digit.",
 };
-const WARNINGS = { touches_edge: "It touches the edge: part of it may be missing." };
+const WARNINGS = {
+  touches_edge: "It touches the edge: part of it may be missing.",
+  left_out: "Something was left out that may be another row.",
+};
 
 const element = (id) => document.getElementById(id);
 export const panel = element("answer"); // its data-state: idle, asking, read, unsure, refused or failed
