@@ -507,6 +507,53 @@ def test_digits_that_touch_are_read_although_they_look_like_none(opened: Open, s
     assert "/v1/predict?explain=1'" in page.locator("#request").inner_text()
 
 
+def page_of_rows() -> bytes:
+    return numbers.png(numbers.written(["2026", "47"]))
+
+
+ONE = [(PREDICTION | {"accepted": True}, 200)]
+ONE += [({"verdict": verdict, "detail": "no"}, 422) for verdict in ("blank", "no_contrast", "not_a_digit")]
+
+
+@pytest.mark.parametrize(("document", "status"), ONE)
+def test_a_page_of_rows_is_read_whatever_it_looks_like_as_a_digit(
+    opened: Open, site: str, document: dict[str, Any], status: int
+) -> None:
+    page = opened(site)
+    answer_with(page, document, status)
+    choose(page, "page.png", "image/png", page_of_rows())
+    expect_digit(page, "2026\n47")
+    assert "/v1/read'" in page.locator("#request").inner_text()
+    give(page, "drop", page_of_rows())
+    expect_digit(page, "2026\n47")
+
+
+def test_the_digit_of_a_file_is_shown_where_the_reader_finds_no_more(opened: Open, site: str) -> None:
+    page = opened(site, "503")
+    answer_with(page, PREDICTION | {"accepted": True}, 200)
+    for document, status in [(number("7", accepted=False), 200), ({"verdict": "not_a_digit"}, 422), ({}, 503)]:
+        answer_with(page, document, status, "**/v1/read")
+        with page.expect_response("**/v1/read"):
+            give(page, "paste", events.digit_file(7))
+        expect_digit(page, 7)
+        expect_words(page, "Read as 7, with a confidence of 94.00 %. Accepted.")
+        expect(page.locator("#number")).to_be_hidden()
+        expect(page.locator("#seen")).to_be_visible()
+        assert "/v1/predict?explain=1'" in page.locator("#request").inner_text()
+        page.get_by_role("button", name="Clear").click()
+
+
+def test_the_reader_is_not_asked_about_a_digit_that_was_drawn_or_is_a_sample(opened: Open, site: str) -> None:
+    page = opened(site)
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    draw(page, 7)
+    expect_digit(page, 7)
+    page.get_by_role("button", name="Next sample").click()
+    expect_digit(page, 0)
+    assert not [url for url in asked if url.endswith("/v1/read")]
+
+
 def test_a_number_is_copied_row_by_row(opened: Open, site: str) -> None:
     page = opened(site, permissions=["clipboard-read", "clipboard-write"])
     read_as(page, number("35", "801", accepted=True))

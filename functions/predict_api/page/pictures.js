@@ -1,4 +1,5 @@
-// Pictures: chosen, photographed, dropped or pasted, and samples. Each has an image to show, and the bytes to send.
+// Pictures: chosen, photographed, dropped or pasted, and samples. Each has an image to show, and the bytes to send; what
+// comes as a file may show more than a digit.
 
 import { say } from "./answer.js";
 import { change } from "./drawing.js";
@@ -79,10 +80,10 @@ async function pictureOf(file) {
   const image = await createImageBitmap(bytes).catch(unreadable);
   const longest = Math.max(image.width, image.height);
   const asItIs = SERVED_TYPES.test(bytes.type) && bytes.size <= SENT_AS_IT_IS_BYTES && longest <= SENT_AS_IT_IS_SIDE;
-  if (asItIs) return { image, blob: bytes };
+  if (asItIs) return { image, blob: bytes, isFile: true };
   const smaller = scaledDown(image, Math.min(1, LONGEST_SIDE / longest));
   image.close();
-  return { image: smaller, blob: await blobOf(smaller, "image/jpeg", 0.9) };
+  return { image: smaller, blob: await blobOf(smaller, "image/jpeg", 0.9), isFile: true };
 }
 
 function scaledDown(image, scale) {

@@ -3,13 +3,15 @@
 import { acceptToken, panel, refuseToken, say, sentence, showNumber, showPrediction, showVerdict } from "./answer.js";
 import { showCommand, showRequest } from "./command.js";
 import { PREDICT, READ, post, token } from "./service.js";
-import { body, isEmpty, stroke } from "./sheet.js";
+import { body, content, isEmpty, stroke } from "./sheet.js";
 
 const DEBOUNCE_MILLISECONDS = 30; // another stroke may follow
 const SLOW_MILLISECONDS = 1200;
 const RETRY_SECONDS = 5; // doubled each time, up to
 const LONGEST_RETRY_SECONDS = 60;
-const SEVERAL = new Set(["several_digits", "not_a_digit"]); // digits that touch may look like none
+const SEVERAL = "several_digits";
+// What is no single digit: digits that touch may look like none, and a page of rows like lines or shadows.
+const PERHAPS_SEVERAL = new Set([SEVERAL, "not_a_digit", "blank", "no_contrast"]);
 const NO_READER = "urn:lambda-digits:no-reader";
 const RETRIED = new Set([429, 502, 503, 504]);
 
@@ -64,15 +66,19 @@ async function answer(since, signal) {
   if (!token) return refuseToken("Type an access token, and it is read.");
   const one = await replyTo(PREDICT, blob, signal);
   if (signal.aborted) return;
-  const verdict = one.document?.verdict;
-  if (!SEVERAL.has(verdict)) return show(one, "probabilities", showPrediction, since);
-  const number = await replyTo(READ, blob, signal);
+  const number = mayBeNumber(one) ? await replyTo(READ, blob, signal) : null;
   if (signal.aborted) return;
-  const { text = "", type, detail } = number.document ?? {};
-  if (verdict === "not_a_digit" && text.length < 2) return showProblem(one);
+  const { text = "", type, detail } = number?.document ?? {};
+  const several = one.document?.verdict === SEVERAL || text.replaceAll("\n", "").length > 1;
+  if (!several) return show(one, "probabilities", showPrediction, since);
   showRequest(READ, blob, signal);
   if (type === NO_READER) showProblem(one, ` ${sentence(detail)}`);
   else show(number, "text", showNumber, since);
+}
+
+// Whether what was read as one digit, or not at all, may be a number: the digit of a file may be one of a page.
+function mayBeNumber({ document: one }) {
+  return PERHAPS_SEVERAL.has(one?.verdict) || Boolean(one?.probabilities && content.picture?.isFile);
 }
 
 function replyTo(address, blob, signal) {
