@@ -4,21 +4,24 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import datetime
 from http import HTTPStatus
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from digits.errors import ConfigurationError, ConflictError, ObjectNotFoundError, StoreError
+from digits.errors import ConfigurationError, ConflictError, InputError, ObjectNotFoundError, StoreError
 from digits.registry.endpoint import check_endpoint, endpoint_of
 from digits.registry.store import StoredObject
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
+    from mypy_boto3_s3.type_defs import CompletedPartTypeDef
 
 _CONFIG = Config(  # type: ignore[call-arg]  # the stubs lack the last one
     connect_timeout=3,
@@ -33,6 +36,8 @@ _UNDECIDED_TRIES = 4
 # The metadata key under which each write carries a unique name.
 _WRITE = "digits-write"
 _ABSENT = {"NoSuchKey", "404"}
+# Objects of no known size are written in parts, of which S3 takes none below 5 MiB but the last, and 10,000 at most.
+PART_BYTES = 8 * 2**20
 
 
 def first_line(error: Exception) -> str:
@@ -66,16 +71,41 @@ class Bucket:
         except (BotoCoreError, ValueError) as error:
             raise ConfigurationError(f"S3 cannot be addressed: {first_line(error)}") from error
 
-    def get(self, key: str) -> StoredObject:
+    def get(self, key: str, most_bytes: int | None = None) -> StoredObject:
         """Return an object.
 
         Raises:
             ObjectNotFoundError: there is no such key.
+            InputError: it is larger than is asked for, and not read.
             StoreError: the store did not answer, or refused.
         """
         try:
             answer = self._client.get_object(Bucket=self.name, Key=key)
+            if most_bytes is not None and answer["ContentLength"] > most_bytes:
+                answer["Body"].close()
+                raise InputError(f"the file has {answer['ContentLength']:,} bytes, where up to {most_bytes:,} are read")
             return StoredObject(answer["Body"].read(), answer["ETag"])
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(key, error) from error
+
+    def state(self, key: str) -> tuple[int, str]:
+        """Return the size of an object in bytes, and its ETag; raises as `get` does."""
+        try:
+            answer = self._client.head_object(Bucket=self.name, Key=key)
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(key, error) from error
+        return answer["ContentLength"], answer["ETag"]
+
+    def get_range(self, key: str, start: int, stop: int, etag: str) -> bytes:
+        """Return bytes of an object, from `start` to before `stop`, at least one.
+
+        Raises:
+            ConflictError: the object is not any more in the state that `etag` names.
+            ObjectNotFoundError, StoreError: as in `get`.
+        """
+        try:
+            answer = self._client.get_object(Bucket=self.name, Key=key, Range=f"bytes={start}-{stop - 1}", IfMatch=etag)
+            return answer["Body"].read()
         except (BotoCoreError, ClientError) as error:
             raise self._error(key, error) from error
 
@@ -129,6 +159,44 @@ class Bucket:
             raise StoreError(f"{key} may have been written, or not: look before trying again") from error
         return stored["ETag"] if stored["Metadata"].get(_WRITE) == metadata[_WRITE] else None
 
+    def upload(self, key: str, chunks: Iterable[bytes]) -> None:
+        """Write an object of any size that must not exist yet; it is there as a whole or not at all.
+
+        Raises:
+            ConflictError: it exists.
+            StoreError: the store did not answer, or refused.
+        """
+        parts = _in_parts(chunks)
+        first = next(parts, b"")
+        second = next(parts, None)
+        if second is None:
+            self.create(key, first)
+            return
+        try:
+            upload_id = self._client.create_multipart_upload(Bucket=self.name, Key=key)["UploadId"]
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(key, error) from error
+        try:
+            self._upload_parts(key, upload_id, chain((first, second), parts))
+        except BaseException:
+            with suppress(BotoCoreError, ClientError):  # what is left is deleted by the bucket's lifecycle
+                self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
+            raise
+
+    def _upload_parts(self, key: str, upload_id: str, parts: Iterable[bytes]) -> None:
+        sent: list[CompletedPartTypeDef] = []
+        try:
+            for number, part in enumerate(parts, 1):
+                answer = self._client.upload_part(
+                    Bucket=self.name, Key=key, UploadId=upload_id, PartNumber=number, Body=part
+                )
+                sent.append({"PartNumber": number, "ETag": answer["ETag"]})
+            self._client.complete_multipart_upload(
+                Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
+            )
+        except (BotoCoreError, ClientError) as error:
+            raise self._error(key, error) from error
+
     def delete(self, key: str) -> None:
         """Delete an object; it is no error if it does not exist.
 
@@ -168,6 +236,17 @@ class Bucket:
         if code == "NoSuchBucket":
             return ConfigurationError(f"there is no bucket {self.name!r}")
         return StoreError(f"the object store refused {key}: {code or error}")
+
+
+def _in_parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    part = bytearray()
+    for chunk in chunks:
+        part += chunk
+        if len(part) >= PART_BYTES:
+            yield bytes(part)
+            part.clear()
+    if part:
+        yield bytes(part)
 
 
 def _may_have_written(error: BotoCoreError | ClientError) -> bool:

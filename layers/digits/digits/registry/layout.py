@@ -9,6 +9,11 @@ auth/tokens.json                  digests of tokens
 datasets/mnist.npz                what the scheduled retraining learns from
 datasets/extra/<digit>/…          and the labelled pictures that an operator adds
 locks/retrain.json                who is retraining
+batch/in/…                        what is to be read: one run for each object
+batch/out/<name>.jsonl            a line for each picture of it
+batch/out/<name>.summary.json     written last: a result is whole only with its summary
+batch/work/<run>/…                what a run that is not finished has read so far
+batch/next/<run>/<number>         has the run go on in another invocation
 """
 
 from __future__ import annotations
@@ -24,6 +29,11 @@ TOKENS_KEY = "auth/tokens.json"
 MNIST_KEY = "datasets/mnist.npz"
 EXTRA = "datasets/extra/"
 LEASE_KEY = "locks/retrain.json"
+BATCH = "batch/"
+BATCH_IN = f"{BATCH}in/"
+BATCH_OUT = f"{BATCH}out/"
+BATCH_NEXT = f"{BATCH}next/"
+BATCH_WORK = f"{BATCH}work/"
 
 
 def object_key(version: str, name: str) -> str:
