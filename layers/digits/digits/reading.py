@@ -38,16 +38,17 @@ class Picture:
     sha256: str
 
     @classmethod
-    def of_file(cls, data: bytes, long_side: int = LONG_SIDE) -> Picture:
+    def of_file(cls, data: bytes, long_side: int = LONG_SIDE, page: int = 0) -> Picture:
         """Decode an image file.
 
         Args:
             long_side: larger pictures are reduced to about this.
+            page: which page of a TIFF is read.
 
         Raises:
             ImageError: see `digits.pictures.images.decode`.
         """
-        return cls(decode(data, long_side=long_side), sha256(data))
+        return cls(decode(data, long_side=long_side, page=page), sha256(data))
 
     @classmethod
     def of_pixels(cls, grey: Pixels) -> Picture:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 
@@ -78,6 +79,8 @@ _UPRIGHT = {
     8: Image.Transpose.ROTATE_90,
 }
 _QUARTER_TURNS = tuple(_UPRIGHT[orientation] for orientation in range(5, 9))
+# Where a PNG may tell.
+_PNG_EXIF = {"exif", "Raw profile type exif", "xmp", "XML:com.adobe.xmp"}
 _VP8X_HEADER_BYTES = 30
 # Modes whose pixels can be averaged as they are.
 _REDUCIBLE = ("L", "RGB", "RGBA")
@@ -117,24 +120,56 @@ class DecodedImage:
         return start, above, stop - start, below - above
 
 
-def decode(data: bytes, max_pixels: int = MAX_PIXELS, long_side: int = LONG_SIDE) -> DecodedImage:
+def decode(data: bytes, max_pixels: int = MAX_PIXELS, long_side: int = LONG_SIDE, page: int = 0) -> DecodedImage:
     """Return the grey pixels of an image file: upright, nothing transparent, large ones reduced.
 
     Args:
-        data: a file in one of the FORMATS; only the first frame or page is read.
+        data: a file in one of the FORMATS.
         max_pixels: a larger image is refused by its header, before it is decoded.
         long_side: larger ones are reduced to about this.
+        page: which page of a TIFF, or frame of an animation, is read.
 
     Raises:
         ImageError: empty, of another format, damaged, or too large.
     """
+    with _judged(data, max_pixels):
+        return _decode(data, max_pixels, long_side, page)
+
+
+def page_count(data: bytes, most: int) -> int:
+    """Return how many pages an image file has: those of a TIFF, and one of all others.
+
+    Args:
+        most: of a TIFF that has more, they are not counted, and the answer is one more.
+
+    Raises:
+        ImageError: empty, of another format, damaged, or too large.
+    """
+    with _judged(data, MAX_PIXELS):
+        _check_size(_webp_canvas(data), MAX_PIXELS)
+        with _opened(data) as image:
+            return _page_count(image, most) if isinstance(image, TiffImagePlugin.TiffImageFile) else 1
+
+
+def _page_count(image: TiffImagePlugin.TiffImageFile, most: int) -> int:
+    for page in range(1, most + 1):
+        try:
+            image.seek(page)
+        except EOFError:
+            return page
+    return most + 1
+
+
+@contextmanager
+def _judged(data: bytes, max_pixels: int) -> Iterator[None]:
+    """Have what Pillow says of a file be an ImageError."""
     if not data:
         raise ImageError("the image is empty")
     # Pillow warns of oddities in callers' files. They are no reason to fail or to print.
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return _decode(data, max_pixels, long_side)
+            yield
         except UnidentifiedImageError as error:
             raise ImageError(f"the bytes are not a {FORMAT_NAMES} image that can be read") from error
         except Image.DecompressionBombError as error:
@@ -146,9 +181,16 @@ def decode(data: bytes, max_pixels: int = MAX_PIXELS, long_side: int = LONG_SIDE
             raise ImageError("the image is damaged or truncated") from error
 
 
-def _decode(data: bytes, max_pixels: int, long_side: int) -> DecodedImage:
+def _opened(data: bytes, page: int = 0) -> ImageFile.ImageFile:
+    image = Image.open(BytesIO(data), formats=_PILLOW_NAMES)
+    if page:
+        image.seek(page)
+    return image
+
+
+def _decode(data: bytes, max_pixels: int, long_side: int, page: int) -> DecodedImage:
     _check_size(_webp_canvas(data), max_pixels)
-    with Image.open(BytesIO(data), formats=_PILLOW_NAMES) as image:
+    with _opened(data, page) as image:
         size = image.size
         _check_size(size, max_pixels)
         if isinstance(image, TiffImagePlugin.TiffImageFile):
@@ -159,7 +201,7 @@ def _decode(data: bytes, max_pixels: int, long_side: int) -> DecodedImage:
         orientation = _orientation(image)
         if image.mode != mode and is_faint(image):
             # Colours are decoded after all.
-            with Image.open(BytesIO(data), formats=_PILLOW_NAMES) as coloured:
+            with _opened(data, page) as coloured:
                 _load(coloured, mode, long_side)
                 pixels, steps = _grey(coloured, long_side)
         else:
@@ -194,6 +236,8 @@ def _webp_canvas(data: bytes) -> tuple[int, int]:
 
 def _orientation(image: Image.Image) -> Image.Transpose | None:
     """Return how to turn a camera's picture upright; damaged EXIF data is ignored."""
+    if isinstance(image, PngImagePlugin.PngImageFile) and not _PNG_EXIF & image.info.keys():
+        return None  # which Pillow takes longer to find out than to decode a small picture
     try:
         return _UPRIGHT.get(image.getexif().get(ExifTags.Base.Orientation, 1))
     except Exception:  # all kinds of errors, as above
@@ -212,9 +256,10 @@ def _grey(image: Image.Image, long_side: int) -> tuple[Pixels, list[str]]:
     if image.mode in _REDUCIBLE:
         image, factor = _reduced(image, factor), 1
     image, steps = _laid(image.convert("RGBA")) if transparent else (image, [])
-    grey = _reduced(image.convert("L"), factor)
+    grey = _reduced(image if image.mode == "L" else image.convert("L"), factor)
     if image.mode in ("1", "L"):
-        return np.asarray(grey), steps
+        # As numpy.asarray does, in half of the time.
+        return np.frombuffer(grey.tobytes(), np.uint8).reshape(grey.height, grey.width), steps
     if is_faint(grey):
         apart = told_apart(_reduced(image.convert("RGB"), factor))
         if apart is not None:
