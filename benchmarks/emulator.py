@@ -49,15 +49,17 @@ class Container:
         self.connection.request("POST", _PATH, event)
         return self.connection.getresponse().read()
 
-    def memory_kilobytes(self) -> int:
-        """Return the most memory that the function's process has had resident."""
+    def memory_kilobytes(self, *, now: bool = False) -> int:
+        """Return the most memory that the function's process has had resident, or what it has now."""
         children = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/children")]
         (python,) = " ".join(children).split()
         status = Path(f"/proc/{python}/status").read_text()
-        return int(status.partition("VmHWM:")[2].split()[0])
+        return int(status.partition("VmRSS:" if now else "VmHWM:")[2].split()[0])
 
 
-def artifact_environment(client: Path, store: dict[str, str], build: Path = BUILD) -> dict[str, str]:
+def artifact_environment(
+    client: Path, store: dict[str, str], build: Path = BUILD, name: str = FUNCTION
+) -> dict[str, str]:
     """Return the variables with which a bare interpreter finds the built function and nothing else.
 
     That holds in an empty folder: the one that an interpreter is started in may come first on its path.
@@ -66,13 +68,14 @@ def artifact_environment(client: Path, store: dict[str, str], build: Path = BUIL
         client: see `link_runtime_client`.
         store: the variables that point at the object store.
         build: the folder that `sam build` wrote.
+        name: of the function.
     """
-    function, layers = build / FUNCTION, [build / layer / "python" for layer in LAYERS]
+    function, layers = build / name, [build / layer / "python" for layer in LAYERS]
     return {
         "PYTHONPATH": os.pathsep.join(map(str, (function, *layers, client))),
         "PYTHONDONTWRITEBYTECODE": "1",
         "LAMBDA_TASK_ROOT": str(function),
-        "AWS_LAMBDA_FUNCTION_NAME": FUNCTION,
+        "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         **store,
     }

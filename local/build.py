@@ -7,3 +7,4 @@ from pathlib import Path
 BUILD = Path(__file__).parents[1] / ".aws-sam/build"
 # The API's function and its layers, in the order of their search path; the names are those of template.yaml.
 FUNCTION, LAYERS = "PredictApiFunction", ("RuntimeLayer", "DigitsLayer")
+BATCH = "BatchFunction"

@@ -7,35 +7,42 @@ import os
 import platform
 import subprocess
 import tempfile
+import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BytesIO
 from ipaddress import ip_network
 from pathlib import Path
 
 from digits.errors import OperationError
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
-from local.build import FUNCTION
+from digits.registry.layout import BATCH_IN
+from local.build import BATCH, FUNCTION
 from local.programs import program
 from local.stack import publish_latest, running_store
 
 # The sample events carry this token. It is worth nothing outside a store made for them.
 EVENT_TOKEN = "sample-token-for-local-events-only"
 RETRAIN = "RetrainFunction"
+_FUNCTIONS = {"schedule": RETRAIN, "batch": BATCH}
+SAMPLES = Path(__file__).parents[1] / "events/digits"
+BATCH_SAMPLE = f"{BATCH_IN}digits.zip"  # what the sample event of the batch function says that was dropped
 
 
 def invoke(event: Path, output: Path) -> None:
     """Invoke a built function in Lambda's container with one event.
 
     Args:
-        event: a file of `events/`; one whose name begins with `schedule_` is for the retrain function.
+        event: a file of `events/`; one whose name begins with `schedule_` is for the retrain function, with `batch_`
+            for the batch function.
         output: where trainings left their models.
 
     Raises:
         DigitsError: nothing has been trained, or the SAM CLI or Docker failed.
     """
     with sam_store(output) as options:
-        function = RETRAIN if event.name.startswith("schedule_") else FUNCTION
+        function = _FUNCTIONS.get(event.name.partition("_")[0], FUNCTION)
         _sam("invoke", function, "--event", str(event), *options)
 
 
@@ -51,9 +58,20 @@ def start_api(port: int, output: Path) -> None:
 
 
 def furnish(output: Path) -> None:
-    """Put the last trained model and the events' token into the store that the environment names."""
+    """Put the last trained model, the events' token and pictures into the store that the environment names."""
     publish_latest(output)
-    tokens.add(Bucket.from_environment(os.environ), "events", EVENT_TOKEN)
+    bucket = Bucket.from_environment(os.environ)
+    tokens.add(bucket, "events", EVENT_TOKEN)
+    bucket.create(BATCH_SAMPLE, sample_batch())
+
+
+def sample_batch() -> bytes:
+    """Return the sample digits as a zip, in folders that tell what they show."""
+    file = BytesIO()
+    with zipfile.ZipFile(file, "w") as archive:
+        for path in sorted(SAMPLES.glob("*.png")):
+            archive.write(path, f"{path.stem[0]}/{path.name}")
+    return file.getvalue()
 
 
 @contextmanager
@@ -70,7 +88,7 @@ def sam_store(output: Path) -> Iterator[list[str]]:
 def environment_of_functions(store: dict[str, str]) -> dict[str, dict[str, str]]:
     """Return what `sam local --env-vars` takes, for functions that use a store of this machine."""
     where = {name: store[name] for name in ("DIGITS_BUCKET", "AWS_ENDPOINT_URL_S3")}
-    return {FUNCTION: where, RETRAIN: {**where, "DIGITS_RETRAIN_TOPIC": ""}}
+    return {FUNCTION: where, BATCH: where, RETRAIN: {**where, "DIGITS_RETRAIN_TOPIC": ""}}
 
 
 def _sam(*arguments: str) -> None:

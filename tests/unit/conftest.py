@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 import pytest_socket
@@ -17,6 +18,7 @@ from digits.registry.pointer import Pointer
 from digits.registry.store import StoredObject
 from local.lambda_invoke import EVENT_TOKEN
 from tests.conftest import Handler
+from tests.template import Resources, read, transformed
 
 
 @pytest.fixture(autouse=True)
@@ -68,3 +70,16 @@ def handler(objects: dict[str, bytes], cold_handler: Handler, monkeypatch: pytes
     """Lambda's handler in a cold container, with a model and a token to find."""
     monkeypatch.setattr("functions.predict_api.app.S3Reader", lambda *_: MemoryReader(objects))
     return cold_handler
+
+
+@pytest.fixture
+def template() -> dict[str, Any]:
+    """The template, as it stands in the repository."""
+    return read()
+
+
+@pytest.fixture
+def resources(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Resources:
+    """The CloudFormation resources, as if everything had been built and uploaded."""
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    return transformed(template)

@@ -10,7 +10,7 @@ from tests import events
 
 
 def test_every_sample_event_has_an_expectation() -> None:
-    assert {path.stem for path in events.FOLDER.glob("[!s]*.json")} == events.EXPECTED.keys()
+    assert {path.stem for path in events.FOLDER.glob("[!bs]*.json")} == events.EXPECTED.keys()
 
 
 def test_no_sample_digit_is_one_that_the_model_was_trained_on(version: tuple[Manifest, dict[str, bytes]]) -> None:

@@ -2,54 +2,16 @@
 
 from __future__ import annotations
 
-import copy
 import json
 import re
-from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from samcli.yamlhelper import yaml_parse
-from samtranslator.translator.transform import transform
 
 from digits.registry import cache
 from functions.retrain import handler as retrain_handler
 from local.build import FUNCTION, LAYERS
-
-TEMPLATE = Path(__file__).parents[2] / "template.yaml"
-
-type Resources = dict[str, Any]
-
-
-@pytest.fixture
-def template() -> dict[str, Any]:
-    parsed: dict[str, Any] = yaml_parse(TEMPLATE.read_text())
-    return parsed
-
-
-@pytest.fixture
-def resources(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Resources:
-    """The CloudFormation resources, as if everything had been built and uploaded."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    return transformed(template)
-
-
-def transformed(template: dict[str, Any], changed: str = "") -> Resources:
-    """Return the CloudFormation resources; one layer may be another than usual."""
-    template = copy.deepcopy(template)
-    properties = {name: resource.get("Properties") for name, resource in template["Resources"].items()}
-    properties[FUNCTION]["CodeUri"] = "s3://built/function"
-    for layer in LAYERS:
-        properties[layer]["ContentUri"] = f"s3://built/{'changed' if layer == changed else 'layer'}"
-    properties["RetrainFunction"]["ImageUri"] = "123456789012.dkr.ecr.us-east-1.amazonaws.com/built:image"
-    made: Resources = transform(template, {}, SimpleNamespace(load=dict))["Resources"]
-    return {f"{resource['Type']} {name}": resource.get("Properties", {}) for name, resource in made.items()}
-
-
-def the_only(resources: Resources, kind: str) -> Any:
-    (found,) = [properties for name, properties in resources.items() if name.startswith(f"{kind} ")]
-    return found
+from tests.template import TEMPLATE, Resources, the_only, transformed
 
 
 def parameters_in(template: dict[str, Any], part: Any) -> set[str]:
@@ -101,11 +63,11 @@ def test_whoever_sends_a_failed_retraining_to_the_queue_may_do_so(resources: Res
 
 
 def test_a_failed_retraining_is_tried_again_and_then_told(resources: Resources) -> None:
-    settings = the_only(resources, "AWS::Lambda::EventInvokeConfig")
+    settings = resources["AWS::Lambda::EventInvokeConfig RetrainFunctionEventInvokeConfig"]
     queue = {"Fn::GetAtt": ["RetrainFailures", "Arn"]}
     assert settings["MaximumRetryAttempts"] == 1
     assert settings["DestinationConfig"]["OnFailure"]["Destination"] == queue
-    assert the_only(resources, "AWS::Scheduler::Schedule")["Target"]["DeadLetterConfig"]["Arn"] == queue
+    assert resources["AWS::Scheduler::Schedule RetrainFunctionSchedule"]["Target"]["DeadLetterConfig"]["Arn"] == queue
     alarm = resources["AWS::CloudWatch::Alarm RetrainFailuresAlarm"]
     assert alarm["AlarmActions"] == [{"Ref": "Alerts"}]
 
@@ -114,8 +76,9 @@ def test_two_stacks_fit_into_one_account(resources: Resources) -> None:
     for name, properties in resources.items():
         own = {key for key in properties if key.endswith("Name") and isinstance(properties[key], str)}
         if not name.startswith("AWS::Lambda::Alias "):  # the function's own
-            assert own <= {"LayerName", "MetricName", "StageName"}, name
-    assert "Name" not in the_only(resources, "AWS::Scheduler::Schedule")
+            assert own <= {"LayerName", "MetricName", "PolicyName", "StageName"}, name
+        if name.startswith("AWS::Scheduler::Schedule "):
+            assert "Name" not in properties, name
 
 
 def test_mail_is_sent_only_where_there_is_an_address(template: dict[str, Any]) -> None:

@@ -1,0 +1,1 @@
+"""Many pictures at once: what is dropped into the bucket is read, and answered by a table."""

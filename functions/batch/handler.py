@@ -1,0 +1,114 @@
+"""What Lambda calls: an object that was dropped into the bucket, a run to be gone on with, a task of the state machine.
+
+An exception that leaves has Lambda try again, twice, and then put the event into the queue of failures.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from functools import cache, partial
+from pathlib import PurePosixPath
+from typing import Any
+
+from digits.errors import ConflictError, DigitsError, ObjectNotFoundError
+from digits.registry.bucket import Bucket
+from digits.registry.layout import BATCH_IN, BATCH_NEXT
+from functions.batch.answering import DIGITS, NUMBERS, Reading
+from functions.batch.errors import ClaimedError, SourceError
+from functions.batch.models import Models
+from functions.batch.reading import Job, read
+from functions.batch.results import Document
+from functions.batch.runs import Run
+from functions.batch.sources import ObjectFile, Source
+from functions.batch.tasks import fetch_of, run_task
+
+logger = logging.getLogger(__name__)
+
+
+def handler(event: Any, context: Any) -> Document:
+    """Do what an event asks for, and return how that ended.
+
+    Raises:
+        DigitsError: it could not be done; the message is one line for a person.
+    """
+    bucket, models = _container()
+    try:
+        if isinstance(event, dict) and "task" in event:
+            return run_task(event, bucket, models)
+        return _read_object(_key_of(event, bucket), bucket, models, context)
+    except ClaimedError as error:
+        logger.info("nothing to do: %s", error)
+        return {"outcome": "claimed"}
+    except DigitsError as error:
+        logger.error("the batch failed: %s", error)  # noqa: TRY400  # Lambda logs the trace of what leaves
+        raise
+
+
+@cache
+def _container() -> tuple[Bucket, Models]:
+    """Made in the first invocation, once per container."""
+    bucket = Bucket.from_environment(os.environ)
+    return bucket, Models(bucket)
+
+
+def _key_of(event: Any, bucket: Bucket) -> str:
+    """Return the key that an event of EventBridge tells, which is not encoded."""
+    try:
+        name, key = event["detail"]["bucket"]["name"], event["detail"]["object"]["key"]
+    except (KeyError, TypeError):
+        raise SourceError("the event is neither that of an object that was created, nor a task") from None
+    if name != bucket.name:
+        raise SourceError(f"the event is of the bucket {name!r}, and this function reads {bucket.name!r}")
+    return str(key)
+
+
+def _read_object(key: str, bucket: Bucket, models: Models, context: Any) -> Document:
+    source = _begun_key(Run(bucket, key.split("/")[2])) if key.startswith(BATCH_NEXT) else key
+    if source is None:
+        return {"outcome": "ended before"}
+    if not source.startswith(BATCH_IN) or source.endswith("/"):
+        return {"outcome": "ignored"}
+    try:
+        size, etag = bucket.state(source)
+    except ObjectNotFoundError:
+        raise SourceError(f"there is no object {source}: it was deleted before it was read") from None
+    name = source.removeprefix(BATCH_IN)
+    job = Job(
+        store=bucket,
+        name=name,
+        key=source,
+        etag=etag,
+        size_bytes=size,
+        reading=Reading(NUMBERS if name.startswith(f"{NUMBERS}/") else DIGITS),
+        open=partial(_open, bucket, source, size, etag),
+        answering=models.answering,
+        holder=context.aws_request_id,
+        left=lambda: context.get_remaining_time_in_millis() / 1000,
+    )
+    summary = read(job)
+    if summary is None:
+        return _have_it_gone_on(job, bucket)
+    logger.info("read %s: %s", source, json.dumps(summary["outcomes"]))
+    return summary
+
+
+def _open(bucket: Bucket, key: str, size: int, etag: str) -> Source:
+    return Source(PurePosixPath(key).name, ObjectFile.opened(bucket, key, size, etag), size, fetch_of(bucket))
+
+
+def _begun_key(run: Run) -> str | None:
+    begun = run.begun()
+    return begun.key if begun else None
+
+
+def _have_it_gone_on(job: Job, bucket: Bucket) -> Document:
+    """Write the object whose creation is the event of the next invocation."""
+    place = job.run.place()
+    key = f"{BATCH_NEXT}{job.run.id}/{job.run.invocations():04}"
+    try:
+        bucket.create(key, json.dumps({"key": job.key, "pictures": place.stop}).encode())
+    except ConflictError:
+        logger.info("%s exists already", key)
+    return {"outcome": "goes on", "pictures": place.stop, "next": key}
