@@ -49,6 +49,12 @@ api-test: setup  ## post a sample digit and a sample number: URL=… TOKEN=… [
 	@python -m local api-test --url "$(URL)" --token "$(TOKEN)" $(if $(IMAGE),--image "$(IMAGE)") \
 		$(if $(INSECURE),--insecure) $(if $(CA),--ca "$(CA)")
 
+.PHONY: batch
+batch: setup  ## read a folder or an archive into a table: INPUT=… [OUT=…] [NUMBERS=1 | LENGTH=…] [URL=… TOKEN=… | STACK=…]
+	@python -m local batch "$(INPUT)" $(if $(OUT),--out "$(OUT)") $(if $(NUMBERS),--numbers) \
+		$(if $(LENGTH),--length "$(LENGTH)") $(if $(URL),--url "$(URL)" --token "$(TOKEN)") $(if $(STACK),--stack "$(STACK)") \
+		$(if $(INSECURE),--insecure) $(if $(CA),--ca "$(CA)")
+
 .PHONY: token
 token: setup  ## issue an access token: NAME=… [STACK=…]
 	@$(ON_STORE) python -m digits token "$(NAME)"
@@ -113,6 +119,10 @@ bench-numbers: setup  ## measure how well the last trained model reads numbers, 
 bench-mnist-c: setup  ## measure how well the last trained model reads the fifteen corruptions of MNIST-C
 	@python -m benchmarks.mnist_c
 
+.PHONY: bench-batch
+bench-batch: setup build  ## measure how fast, and in what memory, the batch function reads archives of MNIST
+	@python -m benchmarks.batch
+
 .PHONY: bench-training
 bench-training: setup  ## measure how fast each recipe is and how good its models are; about an hour
 	@python -m benchmarks.training
@@ -134,6 +144,7 @@ lock: setup  ## rewrite the hashed locks from pyproject.toml
 	@$(COMPILE) pyproject.toml --group dev -o requirements/dev.txt
 	@$(COMPILE) pyproject.toml --group train -c requirements/dev.txt -o requirements/train.txt
 	@$(COMPILE) pyproject.toml -c requirements/dev.txt -o layers/runtime/requirements.txt
+	@$(COMPILE) --group batch -c requirements/dev.txt -o functions/batch/requirements.txt
 	@echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 
 .PHONY: build

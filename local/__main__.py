@@ -60,6 +60,18 @@ def _parser() -> argparse.ArgumentParser:
     start_api.add_argument("--api-port", type=int, default=8000)
     start_api.add_argument("--artifacts", type=Path, default=OUTPUT, help="where trainings left their models")
 
+    batch = commands.add_parser("batch", help="read a folder, an archive or a file of pictures into a table")
+    batch.add_argument("input", help="a path; with --stack also a prefix or a manifest's key in the bucket")
+    batch.add_argument("--out", type=Path, default=OUTPUT / "batch", help="where the table goes (default: %(default)s)")
+    batch.add_argument("--numbers", action="store_true", help="read numbers, not single digits")
+    batch.add_argument("--length", help="how many digits a number has: 5, or 4-6")
+    batch.add_argument("--url", help="of a service that reads (default: the last trained model reads)")
+    batch.add_argument("--token", default="", help="for that service")
+    batch.add_argument("--insecure", action="store_true", help="trust any certificate")
+    batch.add_argument("--ca", type=Path, help="certificate of the authority to trust")
+    batch.add_argument("--stack", help="have a deployed stack read")
+    batch.add_argument("--artifacts", type=Path, default=OUTPUT, help="where trainings left their models")
+
     commands.add_parser("openapi", help="print the API's OpenAPI document")
 
     tensor = commands.add_parser("tensor", help="print an image as a request of the Open Inference Protocol")
@@ -96,6 +108,8 @@ def _run(options: argparse.Namespace) -> None:
             lambda_invoke.invoke(options.event, options.artifacts)
         else:
             lambda_invoke.start_api(options.api_port, options.artifacts)
+    elif options.command == "batch":
+        _run_batch(options)
     elif options.command == "openapi":
         from functions.predict_api.app import app_from_environment
 
@@ -104,6 +118,22 @@ def _run(options: argparse.Namespace) -> None:
         print(json.dumps(api_test.tensor_request(options.image)))
     else:
         _run_deployment(options)
+
+
+def _run_batch(options: argparse.Namespace) -> None:
+    from functions.batch.answering import DIGITS, NUMBERS, Reading
+
+    reading = Reading(NUMBERS if options.numbers or options.length else DIGITS, options.length)
+    if options.stack:
+        from local import stack_batch
+
+        stack_batch.run(options.stack, options.input, options.out, reading)
+    else:
+        from local import batch
+
+        verify = api_test.trust(options.insecure, options.ca)
+        service = {"url": options.url, "token": options.token, "verify": verify}
+        batch.run(Path(options.input), options.out, reading, output=options.artifacts, **service)
 
 
 def _run_deployment(options: argparse.Namespace) -> None:
