@@ -282,9 +282,7 @@ def _print_verdicts(figures: dict[str, Any]) -> Iterator[bool]:
     each = [curve["seconds"] / curve["pictures"] for curve in curves] or [1.0]
     rates = figures["rates"]
     best = {
-        name: statistics.median(
-            one / other for one, other in zip(rates["batch, two processors"], rates[name], strict=True)
-        )
+        name: statistics.median(map(truediv, rates["batch, two processors"], rates[name]))
         for name in ("batch", "api", "classifier", "tensorflow")
     }
     for name, met, measured in (
