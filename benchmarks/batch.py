@@ -292,12 +292,12 @@ def _print_verdicts(figures: dict[str, Any]) -> Iterator[bool]:
             f"{figures['network_accuracy']:.2%}",
         ),
         (
-            f"faster than a loop over the API, at least {FASTER_THAN_API}",
+            f"beside a loop over the API, two processors, at least {FASTER_THAN_API}",
             best["api"] >= FASTER_THAN_API,
             f"{best['api']:.1f}",
         ),
         (
-            f"of the classifier alone, at least {SHARE_OF_CLASSIFIER}",
+            f"beside the classifier alone, two processors, at least {SHARE_OF_CLASSIFIER}",
             best["classifier"] >= SHARE_OF_CLASSIFIER,
             f"{best['classifier']:.2f}",
         ),

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits.errors import DigitsError
+from digits.errors import ConfigurationError, DigitsError
 from local import api_test
 from training.artifacts import OUTPUT
 
@@ -123,6 +123,8 @@ def _run(options: argparse.Namespace) -> None:
 def _run_batch(options: argparse.Namespace) -> None:
     from functions.batch.answering import DIGITS, NUMBERS, Reading
 
+    if not options.input.strip():
+        raise ConfigurationError("name a folder, an archive or a file: make batch INPUT=…")
     reading = Reading(NUMBERS if options.numbers or options.length else DIGITS, options.length)
     if options.stack:
         from local import stack_batch

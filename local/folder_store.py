@@ -59,7 +59,11 @@ class FolderStore:
 
     def replace(self, key: str, data: bytes, etag: str) -> str:
         """See `Store`."""
-        if self.get(key).etag != etag:
+        try:
+            before = self.get(key).etag
+        except ObjectNotFoundError:
+            before = None
+        if before != etag:
             raise ConflictError(f"{self.path(key)} was changed by somebody else")
         self._write(key, [data], over=True)
         return sha256(data)
@@ -81,10 +85,11 @@ class FolderStore:
                     file.write(chunk)
                 file.flush()
                 os.fsync(file.fileno())
+            partial.chmod(0o644)  # where a temporary file is for its owner alone
             if over:
                 partial.replace(path)
             else:
-                path.hardlink_to(partial)  # which fails where there is one, and a rename would not
+                _link(partial, path)
         except FileExistsError:
             raise ConflictError(f"{path} exists already") from None
         except OSError as error:
@@ -107,3 +112,15 @@ class FolderStore:
         folder = self.path(prefix.rpartition("/")[0] + "/")
         found = sorted(path.relative_to(root).as_posix() for path in folder.rglob("*") if path.is_file())
         return (key for key in (f"{before}{name}" for name in found) if key.startswith(prefix))
+
+
+def _link(partial: Path, path: Path) -> None:
+    """Give a file its name, which must be free; raises FileExistsError."""
+    try:
+        path.hardlink_to(partial)  # a rename would not mind
+    except FileExistsError:
+        raise
+    except OSError:  # of a file system without such links, as memory cards have
+        if path.exists():
+            raise FileExistsError from None
+        partial.replace(path)

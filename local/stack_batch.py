@@ -23,7 +23,7 @@ from functions.batch.archives import is_passed_over
 from functions.batch.labels import LABELS_FILE
 from functions.batch.results import FAILED, Document, finished
 from functions.batch.runs import lines_key, summary_key
-from local.batch import report
+from local.batch_report import draw_confusion, report
 from local.deploy import stack_output
 
 SCANS = f"{BATCH}scans/"
@@ -55,6 +55,9 @@ def run(stack: str, given: str, out: Path, reading: Reading, wait: Wait = time.s
     _bring(bucket, name, out)
     print(report(summary))
     print(f"lines      {out / f'{name}.jsonl'}")
+    drawn = draw_confusion(summary, out / f"{name}.confusion.png")
+    if drawn:
+        print(f"confusion  {drawn}")
     return summary
 
 

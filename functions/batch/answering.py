@@ -16,7 +16,7 @@ from digits.model.manifest import Manifest
 from digits.model.proof import LoadedModel, prove
 from digits.numbers import NO_HINTS, Hints
 from digits.reading import Prepared
-from functions.batch.contents import Item, Request
+from functions.batch.contents import Content, Item, Request
 from functions.predict_api import numbers, prediction
 from functions.predict_api.errors import FieldError
 from functions.predict_api.numbers import hints_of
@@ -80,7 +80,8 @@ class ModelAnswering:
     def _digits(self, items: Iterable[Item]) -> Iterator[tuple[Item, Answer]]:
         timing = ServerTiming()
         # What a picture came in is let go as soon as it is prepared: 256 large ones would fill the memory.
-        for chunk in batched(((item, _prepared(item, timing)) for item in items), MOST_AT_ONCE, strict=False):
+        every = ((item.let_go(), prepared) for item in items for prepared in [_prepared(item, timing)])
+        for chunk in batched(every, MOST_AT_ONCE, strict=False):
             ready = [prepared for _, prepared in chunk if not isinstance(prepared, InputError)]
             predicted = iter(prediction.predict(ready, self._model, "", explain=False, timing=timing))
             for item, prepared in chunk:
@@ -110,12 +111,11 @@ def _copied(manifest: Manifest, model: bytes, reader: bytes | None, reading: Rea
 
 
 def _prepared(item: Item, timing: ServerTiming) -> Prepared | InputError:
-    content = item.content
     try:
-        if isinstance(content, Request) and content.form:
-            raise FieldError("forms are read where numbers are", "/fields")
-        return prediction.prepare(content.picture, timing)
+        refuse_form(item.content)
+        return prediction.prepare(item.content.picture, timing)
     except InputError as error:
+        error.__traceback__ = error.__cause__ = error.__context__ = None  # whose frames hold the picture
         return error
 
 
@@ -126,6 +126,12 @@ def _told(document: BaseModel) -> Answer:
 def problem_of(error: InputError) -> Answer:
     """Return what a line says of a picture that cannot be read."""
     return _told(prediction.problem_of(error, "", explain=False))
+
+
+def refuse_form(content: Content) -> None:
+    """Let a picture of a digit pass; raises InputError of a form."""
+    if isinstance(content, Request) and content.form:
+        raise FieldError("forms are read where numbers are", "/fields")
 
 
 def answer_of(document: dict[str, Any]) -> Answer:

@@ -6,6 +6,7 @@ a picture that cannot be read. What is wrong with the archive itself is a Source
 
 from __future__ import annotations
 
+import re
 import struct
 import zipfile
 import zlib
@@ -30,6 +31,8 @@ TRUNCATED = "the archive is damaged or truncated"
 DAMAGED = (zipfile.BadZipFile, zlib.error, EOFError, struct.error, ValueError, OverflowError, RuntimeError)
 # The others unpack a few bytes to as many as there are, whatever size they are said to have.
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# A part of a path that begins with a dot, and is not "." or "..".
+_HIDDEN = re.compile(r"(^|/)(\.(?!\.?(/|$))|__MACOSX/)")
 _ENTRY_START = b"PK\x01\x02"
 _END_OF_ZIP = struct.Struct("<4s4H2LH")  # of the end record: signature, …, entries, bytes of the directory, …
 _END_OF_ZIP64 = struct.Struct("<4sQ2H2L4Q")
@@ -171,8 +174,7 @@ def is_table(name: str) -> bool:
 
 def is_passed_over(name: str) -> bool:
     """Tell whether a member is none of the user's: what systems put beside files, and labels."""
-    last = name.rpartition("/")[2]
-    return last.startswith(".") or "__MACOSX/" in name or last.lower() == "thumbs.db" or is_table(name)
+    return bool(_HIDDEN.search(name)) or name.rpartition("/")[2].lower() == "thumbs.db" or is_table(name)
 
 
 def too_large(size: int) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from io import BytesIO
 from typing import Any, Protocol
@@ -55,7 +55,7 @@ class File:
 
     def picture(self) -> Picture:
         """See `Content`."""
-        return Picture.of_file(self.data, page=self.page)
+        return Picture.of_file(self.data, page=self.page, digest=self.sha256)
 
     def request(self) -> dict[str, Any]:
         """See `Content`; other pages than the first are sent as files of their own."""
@@ -124,6 +124,21 @@ class Unusable:
 
 
 @dataclass(frozen=True)
+class Answered:
+    """What has been read, and need not be held any longer."""
+
+    sha256: str | None
+
+    def picture(self) -> Picture:
+        """See `Content`; nobody asks for it again."""
+        raise AssertionError
+
+    def request(self) -> dict[str, Any]:
+        """See `Content`; nobody asks for it again."""
+        raise AssertionError
+
+
+@dataclass(frozen=True)
 class Item:
     """One picture of an input.
 
@@ -139,6 +154,10 @@ class Item:
     after: int | None
     page: int | None = None
     label: str | None = None
+
+    def let_go(self) -> Item:
+        """Return it without its picture, as pictures may be large."""
+        return replace(self, content=Answered(self.content.sha256))
 
 
 def items_of_file(name: str, data: bytes, after: int | None, label: str | None = None) -> Iterator[Item]:

@@ -11,10 +11,12 @@ import os
 from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import Any
+from uuid import uuid4
 
-from digits.errors import ConflictError, DigitsError, ObjectNotFoundError
+from digits.errors import DigitsError, ObjectNotFoundError
 from digits.registry.bucket import Bucket
 from digits.registry.layout import BATCH_IN, BATCH_NEXT
+from functions.batch import results
 from functions.batch.answering import DIGITS, NUMBERS, Reading
 from functions.batch.errors import ClaimedError, SourceError
 from functions.batch.models import Models
@@ -73,7 +75,7 @@ def _read_object(key: str, bucket: Bucket, models: Models, context: Any) -> Docu
     try:
         size, etag = bucket.state(source)
     except ObjectNotFoundError:
-        raise SourceError(f"there is no object {source}: it was deleted before it was read") from None
+        raise _gone(source, key, bucket) from None
     name = source.removeprefix(BATCH_IN)
     job = Job(
         store=bucket,
@@ -94,6 +96,14 @@ def _read_object(key: str, bucket: Bucket, models: Models, context: Any) -> Docu
     return summary
 
 
+def _gone(source: str, key: str, bucket: Bucket) -> DigitsError:
+    """Return the error of an object that is not there, and record it where a run had begun with it."""
+    error = SourceError(f"there is no object {source}: it was deleted before it was read")
+    run = Run(bucket, key.split("/")[2]) if key.startswith(BATCH_NEXT) else None
+    begun = run and run.begun()
+    return results.fail(run, begun, error, results.Spent(0, 0)) if run and begun else error
+
+
 def _open(bucket: Bucket, key: str, size: int, etag: str) -> Source:
     return Source(PurePosixPath(key).name, ObjectFile.opened(bucket, key, size, etag), size, fetch_of(bucket))
 
@@ -106,9 +116,6 @@ def _begun_key(run: Run) -> str | None:
 def _have_it_gone_on(job: Job, bucket: Bucket) -> Document:
     """Write the object whose creation is the event of the next invocation."""
     place = job.run.place()
-    key = f"{BATCH_NEXT}{job.run.id}/{job.run.invocations():04}"
-    try:
-        bucket.create(key, json.dumps({"key": job.key, "pictures": place.stop}).encode())
-    except ConflictError:
-        logger.info("%s exists already", key)
+    key = f"{BATCH_NEXT}{job.run.id}/{uuid4().hex}"  # its own: a second event of one run does no harm, none would
+    bucket.create(key, json.dumps({"key": job.key, "pictures": place.stop}).encode())
     return {"outcome": "goes on", "pictures": place.stop, "next": key}

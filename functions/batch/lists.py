@@ -54,6 +54,13 @@ def _line_load(name: str, line: bytes, after: int, fetch: Fetch) -> Callable[[],
     return lambda: _fetched(*entry, after, fetch) if entry else items_of_request(name, line, after)
 
 
+def named_keys(file: BinaryIO) -> Iterator[str]:
+    """Return the keys that a file of JSON documents names."""
+    file.seek(0)
+    entries = (_entry_of(line) for line in iter(lambda: file.readline(MOST_LINE_BYTES + 1), b""))
+    return (entry[0] for entry in entries if entry)
+
+
 def _entry_of(line: bytes) -> Entry | None:
     """Return the key, and label, that a line names; None of a request."""
     if len(line) > MOST_KEY_LINE_BYTES or b'"key"' not in line:

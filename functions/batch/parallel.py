@@ -56,7 +56,7 @@ class ParallelAnswering:
         for number, chunk in enumerate(_chunks(items, self._at_once)):
             if number == 1 or self._workers:  # a single one is not worth a process
                 self._start()
-            ahead.append((chunk, self._submitted(chunk)))
+            ahead.append(([item.let_go() for item in chunk], self._submitted(chunk)))
             while ahead and (ahead[0][1].done() or len(ahead) > _WAITING * (self._others + 1)):
                 yield from _told(*ahead.popleft())
         while ahead:
@@ -78,7 +78,7 @@ class ParallelAnswering:
     def _submitted(self, chunk: Chunk) -> Future[list[Answer]]:
         """Have a process read a chunk that has the time; if none has, this one."""
         free = min(self._workers, key=lambda worker: worker.waiting, default=None)
-        if free and free.waiting < _WAITING and all(isinstance(item.content, File | Grey) for item in chunk):
+        if free and free.waiting < _WAITING and all(map(_can_be_sent, chunk)):
             return free.submit([_sent(item.content) for item in chunk])
         read: Future[list[Answer]] = Future()
         read.set_result([answer for _, answer in self._here.answers(chunk)])
@@ -90,12 +90,23 @@ def _chunks(items: Iterable[Item], at_once: int) -> Iterator[Chunk]:
     size = 0
     for item in items:
         chunk.append(item)
-        size += len(item.content.data) if isinstance(item.content, File) else 0
+        size += _size(item.content)
         if len(chunk) >= at_once or size >= _MOST_BYTES_AT_ONCE:
             yield chunk
             chunk, size = [], 0
     if chunk:
         yield chunk
+
+
+def _size(content: Content) -> int:
+    if isinstance(content, File):
+        return len(content.data)
+    return content.pixels.nbytes if isinstance(content, Grey) else 0
+
+
+def _can_be_sent(item: Item) -> bool:
+    """Tell whether a picture is its own bytes; a page of a file would bring all others with it."""
+    return isinstance(item.content, Grey) or (isinstance(item.content, File) and item.page is None)
 
 
 def _sent(content: Content) -> Sent:

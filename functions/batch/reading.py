@@ -8,7 +8,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from digits.errors import ConflictError, DigitsError, InputError, NoReaderError, ObjectNotFoundError
+from digits.errors import (
+    ConflictError,
+    DigitsError,
+    InputError,
+    NoReaderError,
+    ObjectNotFoundError,
+    UnknownVersionError,
+)
 from functions.batch import results
 from functions.batch.answering import Answering, Reading
 from functions.batch.contents import Item
@@ -77,9 +84,12 @@ def read(job: Job) -> Document | None:
     if before and before["source"]["etag"] == job.etag:
         if before["outcome"] == results.FAILED:
             raise BatchFailedError(f"{job.key}: {before['problem']['detail']} (its summary tells that it has failed)")
+        results.check_there(job.store, job.name)
         return before
     if before and before["outcome"] != results.FAILED:
-        raise ConflictError(f"the result {job.name} is of another input of that name: move it away")
+        raise ConflictError(
+            f"the result {job.name} is of another input of that name, or was read otherwise: move it away"
+        )
     begun = run.begun() or _begin(job, run)
     try:
         claim, etag = run.claim(job.holder, timedelta(seconds=left) + _AFTER_ITS_TIME)
@@ -99,10 +109,10 @@ def read(job: Job) -> Document | None:
         return results.finish(run, begun, lines, spent())
     except ClaimedError:
         raise
-    except (InputError, NoReaderError) as error:
+    except (InputError, NoReaderError, UnknownVersionError) as error:
         raise results.fail(run, begun, error, spent()) from error
     except KeyboardInterrupt:
-        run.release(claim, etag, time.monotonic() - started)
+        run.release(claim, etag, time.monotonic() - started, forget_try=True)
         raise
     except (DigitsError, ObjectNotFoundError):
         _release_quietly(run, claim, etag, time.monotonic() - started)

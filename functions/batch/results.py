@@ -73,6 +73,16 @@ def check_free(store: Store, name: str) -> None:
         raise ConflictError(f"{lines_key(name)} exists already, and is of no run: move it away")
 
 
+def check_there(store: Store, name: str) -> None:
+    """Make sure that the lines of a result are where its summary says.
+
+    Raises:
+        ConflictError: they are not.
+    """
+    if lines_key(name) not in store.keys(lines_key(name)):
+        raise ConflictError(f"{lines_key(name)} is gone: delete {summary_key(name)} to have it read again")
+
+
 def finish(run: Run, begun: Begun, lines: Iterable[bytes], spent: Spent) -> Document:
     """Write a result, the summary last, and delete what the run kept.
 

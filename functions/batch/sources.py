@@ -17,7 +17,7 @@ from functions.batch.arrays import IDX_START, idx_items, npz_items
 from functions.batch.contents import Item, is_pdf, pages_of
 from functions.batch.errors import SourceError
 from functions.batch.labels import Labels
-from functions.batch.lists import Fetch, csv_items, jsonl_items
+from functions.batch.lists import Fetch, csv_items, jsonl_items, manifest, named_keys
 from functions.batch.tars import tar_items
 
 MOST_DOCUMENT_BYTES = 100 * 2**20  # of a picture, TIFF or PDF alone, which is held in memory
@@ -44,6 +44,14 @@ class Source:
     size: int
     fetch: Fetch
     labels: Labels = field(default_factory=dict)
+
+    def named(self) -> Iterator[str]:
+        """Return the objects that it names, if it is a manifest; raises SourceError."""
+        suffix = PurePosixPath(self.name.lower()).suffix
+        if suffix == ".csv":
+            yield from (key for key, _ in manifest(self.file))
+        elif suffix in _LISTS:
+            yield from named_keys(self.file)
 
     def close(self) -> None:
         """Let go of its file."""

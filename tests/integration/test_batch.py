@@ -7,6 +7,7 @@ import io
 import json
 import threading
 import time
+import weakref
 import zipfile
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
@@ -24,7 +25,10 @@ from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
 from functions.batch import handler as batch
 from functions.batch import reading
+from functions.batch.answering import Reading
+from functions.batch.contents import Grey, Item
 from functions.batch.errors import BatchFailedError, SourceError
+from functions.batch.models import Models
 from functions.batch.results import Document
 from functions.batch.sources import ObjectFile
 from functions.predict_api import handler as predict_api
@@ -268,6 +272,36 @@ def test_one_that_is_overwritten_while_it_is_read_is_no_mixture_of_both(
     store.client.put_object(Bucket=BUCKET, Key="batch/in/a.bin", Body=bytes(10_000).replace(b"\0", b"\1"))
     with pytest.raises(ConflictError, match="was overwritten while it was read"):
         file.read(10)
+
+
+def test_an_input_that_is_deleted_meanwhile_is_a_failure_with_a_summary(
+    handle: Handle, bucket: Bucket, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bucket.create("batch/in/a.zip", zipped(digits(20)))
+    monkeypatch.setattr(reading, "_Until", lambda items, _: Counted(items, 5))
+    outcome = handle("batch/in/a.zip")
+    bucket.delete("batch/in/a.zip")
+    with pytest.raises(BatchFailedError, match="deleted before"):
+        handle(outcome["next"], "two")
+    summary = json.loads(bucket.get("batch/out/a.zip.summary.json").data)
+    assert (summary["outcome"], summary["pictures"]) == ("failed", 5)
+
+
+def test_large_pictures_are_let_go_one_by_one(published: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
+    answering, _, _ = Models(published).answering(None, Reading())
+    alive: set[int] = set()
+
+    def pictures() -> Iterator[Item]:
+        for number in range(600):
+            content = Grey(np.full((30, 30), number % 250, np.uint8))
+            alive.add(number)
+            weakref.finalize(content, alive.discard, number)
+            yield Item(str(number), content, number + 1)
+            del content
+            assert len(alive) < 5
+
+    assert len(list(answering.answers(pictures()))) == 600
 
 
 @pytest.mark.parametrize("name", ["nothing.zip", "text.bin", "table.csv"])

@@ -14,10 +14,11 @@ import tarfile
 import time
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from digits.errors import ConfigurationError, StoreError
+from digits.errors import ConfigurationError, ConflictError, StoreError
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
 from functions.batch.answering import NUMBERS, Reading
@@ -132,7 +133,7 @@ def test_an_api_that_refuses_is_told_and_gone_on_with(
 
 
 def test_what_is_not_there_is_told(tmp_path: Path, artifacts: Path) -> None:
-    with pytest.raises(ConfigurationError, match="there is no"):
+    with pytest.raises(ConfigurationError, match="there is no file or folder"):
         batch.run(tmp_path / "none", tmp_path / "out", Reading(), output=artifacts)
 
 
@@ -146,6 +147,75 @@ def test_a_full_disk_leaves_nothing_that_looks_whole(
             batch.run(folder, out, Reading(), output=artifacts)
     assert not [path for path in out.rglob("*") if path.is_file()]
     assert batch.run(folder, out, Reading(), output=artifacts)["pictures"] == 11
+
+
+def test_another_question_is_not_answered_with_the_result_of_the_last_one(
+    folder: Path, artifacts: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first = batch.run(folder, tmp_path / "out", Reading(), output=artifacts)
+    assert batch.run(folder, tmp_path / "out", Reading(), output=artifacts) == first
+    assert "read before, at" in capsys.readouterr().out
+    with pytest.raises(ConflictError, match="read otherwise"):
+        batch.run(folder, tmp_path / "out", Reading(NUMBERS), output=artifacts)
+    (folder / "labels.csv").write_text("name,label\n7/a.png,1\n")
+    with pytest.raises(ConflictError, match="of another input"):
+        batch.run(folder, tmp_path / "out", Reading(), output=artifacts)
+
+
+def test_a_file_that_a_manifest_names_is_part_of_the_question(folder: Path, artifacts: Path, tmp_path: Path) -> None:
+    manifest = folder / "list.csv"
+    manifest.write_text("file,label\n3/a.png,3\n")
+    batch.run(manifest, tmp_path / "out", Reading(), output=artifacts)
+    (folder / "3/a.png").write_bytes(events.digit_file(8))
+    with pytest.raises(ConflictError, match="of another input"):
+        batch.run(manifest, tmp_path / "out", Reading(), output=artifacts)
+
+
+def test_results_inside_of_the_folder_are_no_input(folder: Path, artifacts: Path) -> None:
+    first = batch.run(folder, folder / "out", Reading(), output=artifacts)
+    assert batch.run(folder, folder / "out", Reading(), output=artifacts) == first
+
+
+def test_what_is_hidden_is_passed_over(folder: Path, artifacts: Path, tmp_path: Path) -> None:
+    (folder / ".git").mkdir()
+    (folder / ".git/config").write_text("[core]")
+    assert batch.run(folder, tmp_path / "out", Reading(), output=artifacts)["pictures"] == 11
+
+
+def test_an_input_has_to_be_named(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["batch", ""]) == 2
+    assert capsys.readouterr().err == "error: name a folder, an archive or a file: make batch INPUT=…\n"
+
+
+def test_names_that_are_no_text_are_read(folder: Path, artifacts: Path, tmp_path: Path) -> None:
+    (folder / os.fsdecode(b"7/\xff.png")).write_bytes(events.digit_file(7))
+    assert batch.run(folder, tmp_path / "out", Reading(), output=artifacts)["pictures"] == 12
+
+
+def test_one_picture_that_is_too_large_for_an_api_is_a_line(
+    folder: Path, tmp_path: Path, site: str, published: Bucket
+) -> None:
+    tokens.add(published, "batch", TOKEN)
+    noise = np.random.default_rng(1).integers(0, 256, (1_500, 3_000), np.uint8)
+    Image.fromarray(noise).save(folder / "8/large.png")
+    summary = batch.run(folder, tmp_path / "out", Reading(), url=site, token=TOKEN)
+    assert (summary["pictures"], summary["outcomes"]["unusable"]) == (12, 2)
+    assert any("bytes that are served" in detail for detail in summary["problems"])
+
+
+@pytest.mark.parametrize("kind", ["digits", NUMBERS])
+def test_forms_are_read_over_an_api_as_they_are_here(
+    artifacts: Path, tmp_path: Path, site: str, published: Bucket, kind: str
+) -> None:
+    tokens.add(published, "batch", TOKEN)
+    form = json.loads(events.load("http_v2_read_form")["body"])
+    good = {name: form[name] for name in ("image", "fields")}
+    lines = [good, {"image": good["image"], "fields": [{"name": "a", "box": [0, 0, 0, 0]}]}, {"image": good["image"]}]
+    (tmp_path / "forms.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    here = batch.run(tmp_path / "forms.jsonl", tmp_path / "here", Reading(kind), output=artifacts)
+    there = batch.run(tmp_path / "forms.jsonl", tmp_path / "there", Reading(kind), url=site, token=TOKEN)
+    assert here["lines"]["sha256"] == there["lines"]["sha256"]
+    assert (here["outcomes"].get("accepted", 0) + here["outcomes"].get("not accepted", 0) >= 2) == (kind == NUMBERS)
 
 
 @pytest.fixture

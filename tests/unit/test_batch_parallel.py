@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -13,11 +14,12 @@ from functools import partial
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pytest
 
 from digits.errors import ImageError
 from functions.batch.answering import Answer, encoded
-from functions.batch.contents import File, Item, Unusable
+from functions.batch.contents import File, Grey, Item, Unusable
 from functions.batch.errors import WorkerError
 from functions.batch.parallel import ParallelAnswering, processors
 
@@ -32,7 +34,7 @@ class WhoReads:
         for item in items:
             if self.fatal:
                 os._exit(1)
-            assert isinstance(item.content, File | Unusable)
+            assert isinstance(item.content, File | Grey | Unusable)
             yield item, encoded({"read_by": os.getpid(), "sha256": item.content.sha256})
 
 
@@ -52,7 +54,7 @@ def readers(answers: Iterable[tuple[Item, Answer]]) -> set[int]:
 def test_answers_come_in_order_and_from_several_processes() -> None:
     items = pictures(400)
     told = read(items)
-    assert [item for item, _ in told] == items
+    assert [item.name for item, _ in told] == [item.name for item in items]
     assert [answer["sha256"] for _, answer in told] == [item.content.sha256 for item in items]
     assert 1 < len({answer["read_by"] for _, answer in told}) <= 3
 
@@ -89,6 +91,27 @@ def test_one_that_has_ended_is_started_again() -> None:
         while answering._workers[0].is_alive:
             time.sleep(0.01)
         assert len(list(answering.answers(pictures(400)))) == 400
+
+
+def test_pages_of_one_file_are_read_here_as_each_would_bring_the_others() -> None:
+    items = [Item("a.tif", File(b"x", "digest", page), page + 1, page=page + 1) for page in range(40)]
+    assert {answer["read_by"] for _, answer in read(items)} == {os.getpid()}
+
+
+def test_what_is_large_is_read_a_few_at_a_time() -> None:
+    page = np.zeros((1_754, 1_240), np.uint8)
+    alive: set[int] = set()
+
+    def pages() -> Iterator[Item]:
+        for number in range(60):
+            pixels = page.copy()
+            alive.add(number)
+            weakref.finalize(pixels, alive.discard, number)
+            yield Item(str(number), Grey(pixels), number + 1)
+            assert len(alive) < 20
+
+    with closing(ParallelAnswering(WhoReads(), WhoReads, 1, 256)) as answering:
+        assert len(list(answering.answers(pages()))) == 60
 
 
 @pytest.mark.parametrize(("megabytes", "most"), [("512", 1), ("1769", 1), ("3538", 2), ("10240", 5), ("", 1_000)])

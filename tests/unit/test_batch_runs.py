@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from digits.errors import ConflictError, NoModelError, ObjectNotFoundError, StoreError
+from digits.errors import ConflictError, NoModelError, ObjectNotFoundError, StoreError, UnknownVersionError
 from digits.model.identity import sha256
 from digits.registry.store import StoredObject
 from functions.batch import reading, runs
@@ -277,6 +277,55 @@ def test_invocations_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
         assert read(job(store, zipped(), seconds=2)) is None
     with pytest.raises(BatchFailedError, match="3 invocations were not enough"):
         read(job(store, zipped(), seconds=2))
+
+
+def test_interrupts_count_as_no_try() -> None:
+    store = MemoryStore()
+
+    def interrupt(_: int) -> None:
+        raise KeyboardInterrupt
+
+    for _ in range(2 * runs.MOST_TRIES):
+        interrupted = job(store, zipped())
+        object.__setattr__(interrupted, "answering", lambda *_: (Lengths(lambda: interrupt(0)), "v1", 0.99))
+        with pytest.raises(KeyboardInterrupt):
+            read(interrupted)
+    assert read(job(store, zipped()))
+
+
+def test_a_crash_that_comes_again_is_told_at_the_third_try() -> None:
+    """Lambda tries an event three times, under one name; then nobody comes again."""
+    store = MemoryStore()
+    for _ in range(2):
+        crashing = job(store, zipped())
+        object.__setattr__(crashing, "open", lambda: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            read(crashing)
+    with pytest.raises(BatchFailedError, match="no progress"):
+        read(job(store, zipped()))
+    assert summary_of(store)["outcome"] == "failed"
+
+
+def test_a_model_that_is_gone_is_a_failure() -> None:
+    store = MemoryStore()
+    assert read(job(store, zipped(), seconds=20)) is None
+    gone = job(store, zipped())
+
+    def unknown(*_: object) -> tuple[Answering, str, float]:
+        raise UnknownVersionError("no model 'v1' is published")
+
+    object.__setattr__(gone, "answering", unknown)
+    with pytest.raises(BatchFailedError, match="no model 'v1'"):
+        read(gone)
+    assert summary_of(store)["problem"]["detail"] == "no model 'v1' is published"
+
+
+def test_a_summary_without_its_lines_is_no_result() -> None:
+    store = MemoryStore()
+    read(job(store, zipped()))
+    del store.objects[lines_key(NAME)]
+    with pytest.raises(ConflictError, match="is gone"):
+        read(job(store, zipped()))
 
 
 def test_a_store_that_was_away_counts_as_no_try() -> None:

@@ -89,10 +89,13 @@ def test_the_state_machine_may_call_the_function_start_itself_and_read_and_write
     allowed = granted(policies_of(resources, "BatchStateMachineRole"))
     (function,) = allowed.pop("lambda:InvokeFunction")
     assert json.loads(function)["Fn::Sub"][1] == {"functionName": {"Ref": "BatchFunction"}}
+    machine = "arn:${AWS::Partition}:states:${AWS::Region}:${AWS::AccountId}:execution:${BatchStateMachine.Name}"
+    executions = {json.dumps({"Fn::Sub": f"{machine}{rest}"}) for rest in (":*", "/*")}
     multipart = ("s3:ListMultipartUploadParts", "s3:AbortMultipartUpload")
     assert allowed == {
         **dict.fromkeys(("s3:GetObject", "s3:PutObject", *multipart), under(BATCH_WORK)),
         "states:StartExecution": {json.dumps(MACHINE)},
+        **dict.fromkeys(("states:DescribeExecution", "states:StopExecution", "states:RedriveExecution"), executions),
     }
     assert resources["AWS::StepFunctions::StateMachine BatchStateMachine"]["DefinitionSubstitutions"] == {
         "BatchFunctionArn": {"Fn::GetAtt": ["BatchFunction", "Arn"]}

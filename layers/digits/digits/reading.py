@@ -38,17 +38,18 @@ class Picture:
     sha256: str
 
     @classmethod
-    def of_file(cls, data: bytes, long_side: int = LONG_SIDE, page: int = 0) -> Picture:
+    def of_file(cls, data: bytes, long_side: int = LONG_SIDE, page: int = 0, digest: str | None = None) -> Picture:
         """Decode an image file.
 
         Args:
             long_side: larger pictures are reduced to about this.
             page: which page of a TIFF is read.
+            digest: of the file, where it is known.
 
         Raises:
             ImageError: see `digits.pictures.images.decode`.
         """
-        return cls(decode(data, long_side=long_side, page=page), sha256(data))
+        return cls(decode(data, long_side=long_side, page=page), digest or sha256(data))
 
     @classmethod
     def of_pixels(cls, grey: Pixels) -> Picture:
