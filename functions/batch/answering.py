@@ -57,6 +57,11 @@ class Answering(Protocol):
         """Return an answer to each picture, in order, or what is wrong with it as its `problem`, as JSON."""
 
 
+# Returns what reads pictures, given a model's version, and None for the one to begin with; and the version and accuracy
+# of that model.
+type Answers = Callable[[str | None, Reading], tuple[Answering, str, float]]
+
+
 class ModelAnswering:
     """A model of this process."""
 
@@ -82,10 +87,9 @@ class ModelAnswering:
         # What a picture came in is let go as soon as it is prepared: 256 large ones would fill the memory.
         every = ((item.let_go(), prepared) for item in items for prepared in [_prepared(item, timing)])
         for chunk in batched(every, MOST_AT_ONCE, strict=False):
-            ready = [prepared for _, prepared in chunk if not isinstance(prepared, InputError)]
-            predicted = iter(prediction.predict(ready, self._model, "", explain=False, timing=timing))
-            for item, prepared in chunk:
-                yield item, problem_of(prepared) if isinstance(prepared, InputError) else _told(next(predicted))
+            prepared = [each for _, each in chunk]
+            told = prediction.predict(prepared, self._model, "", explain=False, timing=timing)
+            yield from ((item, _told(each)) for (item, _), each in zip(chunk, told, strict=True))
 
     def _number(self, item: Item) -> Answer:
         timing, content = ServerTiming(), item.content

@@ -7,12 +7,10 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from io import BytesIO
 from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from digits.errors import ImageError, InputError
 from digits.model.identity import sha256
@@ -21,6 +19,7 @@ from digits.pictures.images import page_count
 from digits.reading import Picture
 from functions.predict_api.fields import FormPayload, read_form_payload
 from functions.predict_api.payloads import Body, read_payload
+from functions.predict_api.prediction import base64_png
 
 type Pixels = NDArray[np.uint8]
 
@@ -218,6 +217,4 @@ def items_of_request(name: str, line: bytes, after: int) -> Iterator[Item]:
 
 
 def _png(pixels: Pixels) -> dict[str, Any]:
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return {"image": base64.b64encode(file.getvalue()).decode()}
+    return {"image": base64_png(pixels)}

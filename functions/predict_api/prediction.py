@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from io import BytesIO
 
 from PIL import Image
@@ -12,7 +12,7 @@ from digits import reading
 from digits.errors import InputError, UnreadableDigitError
 from digits.model.proof import LoadedModel
 from digits.pictures.canonical import CanonicalImage
-from digits.reading import Picture, Prepared, Reading
+from digits.reading import Picture, Pixels, Prepared, Reading
 from digits.registry.live import LiveModel
 from functions.predict_api import problems
 from functions.predict_api.schemas import Explanation, ModelReference, Prediction, Problem
@@ -66,18 +66,20 @@ def load_with_reader(model: LiveModel, timing: ServerTiming) -> LoadedModel:
 
 
 def predict(
-    prepared: list[Prepared], loaded: LoadedModel, request_id: str, explain: bool, timing: ServerTiming
+    outcomes: Sequence[Prepared | InputError], loaded: LoadedModel, request_id: str, explain: bool, timing: ServerTiming
 ) -> list[Prediction | Problem]:
-    """Ask the network about pictures, all at once; a problem stands in place of what it finds no single digit in."""
+    """Ask the network about pictures, all at once; a problem stands in place of what shows no single digit."""
+    prepared = [each for each in outcomes if not isinstance(each, InputError)]
     if not prepared:
-        return []
+        return [problem_of(each, request_id, explain) for each in outcomes if isinstance(each, InputError)]
     with timing.phase("inference"):
-        readings = reading.answer(prepared, loaded)
+        answers = iter(reading.answer(prepared, loaded))
+    readings = [each if isinstance(each, InputError) else next(answers) for each in outcomes]
     model = ModelReference(version=loaded.manifest.version, accuracy=loaded.manifest.test.accuracy)
     with timing.phase("encoding"):
         return [
             problem_of(each, request_id, explain)
-            if isinstance(each, UnreadableDigitError)
+            if isinstance(each, InputError)
             else _prediction(each, model, request_id, explain)
             for each in readings
         ]
@@ -105,11 +107,16 @@ def _prediction(read: Reading, model: ModelReference, request_id: str, explain: 
     )
 
 
-def _explanation(seen: CanonicalImage, *verdicts: str) -> Explanation:
+def base64_png(pixels: Pixels) -> str:
+    """Return grey pixels as an image file in base64."""
     file = BytesIO()
-    Image.fromarray(seen.pixels).save(file, "PNG")
+    Image.fromarray(pixels).save(file, "PNG")
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def _explanation(seen: CanonicalImage, *verdicts: str) -> Explanation:
     return Explanation(
         steps=list(seen.steps),
-        image="data:image/png;base64," + base64.b64encode(file.getvalue()).decode(),
+        image="data:image/png;base64," + base64_png(seen.pixels),
         verdicts=[*verdicts, *seen.warnings],
     )

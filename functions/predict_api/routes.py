@@ -15,7 +15,6 @@ from digits.errors import InputError
 from digits.model.identity import MODEL_FILE
 from digits.numbers import NO_HINTS, Hints
 from digits.pictures.rows import MOST_ROWS
-from digits.reading import Prepared
 from digits.registry.live import LiveModel
 from functions.predict_api import bodies, problems
 from functions.predict_api.auth import TOKEN_HEADERS, Gate, header_token
@@ -219,13 +218,8 @@ def _answer(
     outcomes = prepare_each(payload.readers, timing)
     if not payload.several and isinstance(outcomes[0], InputError):
         return problem_of(outcomes[0], request_id, explain), None
-    good = [outcome for outcome in outcomes if isinstance(outcome, Prepared)]
     loaded = load(model, timing)
-    predicted = iter(predict(good, loaded, request_id, explain, timing))
-    answers = [
-        problem_of(outcome, request_id, explain) if isinstance(outcome, InputError) else next(predicted)
-        for outcome in outcomes
-    ]
+    answers = predict(outcomes, loaded, request_id, explain, timing)
     version = loaded.manifest.version
     return Predictions(predictions=answers) if payload.several else answers[0], version
 
