@@ -16,21 +16,19 @@ from tqdm import tqdm
 
 from digits.errors import ConfigurationError, InputError, ObjectNotFoundError
 from digits.model.identity import MODEL_FILE, READER_FILE, sha256
-from digits.model.manifest import Manifest
-from digits.model.proof import prove
-from functions.batch.answering import Answering, Reading
-from functions.batch.archives import is_passed_over, is_table
+from digits.model.proof import LoadedModel, prove
+from functions.batch.answering import Reading
+from functions.batch.archives import is_passed_over, is_table, too_large
 from functions.batch.contents import MOST_FILE_BYTES, Item
 from functions.batch.labels import read_labels
 from functions.batch.lists import key_items
-from functions.batch.models import answering_with
-from functions.batch.parallel import ParallelAnswering
+from functions.batch.models import Models
 from functions.batch.reading import Job, read
 from functions.batch.results import Document, finished
 from functions.batch.runs import lines_key
 from functions.batch.sources import Source
 from local.batch_api import api_answering
-from local.batch_report import draw_confusion, report
+from local.batch_report import show
 from local.folder_store import FolderStore
 from training import artifacts
 
@@ -83,9 +81,9 @@ def run(
     """
     if not (given.is_file() or given.is_dir()):
         raise ConfigurationError(f"there is no file or folder {given}")
-    store, trained = FolderStore(out), _Model(output)
+    store, models = FolderStore(out), Models(partial(_load, output))
     with (
-        closing(trained),
+        closing(models),
         closing(_source(given, out)) as source,
         tqdm(unit=" pictures", disable=not sys.stderr.isatty(), leave=False) as bar,
     ):
@@ -97,7 +95,7 @@ def run(
             size_bytes=source.size,
             reading=reading,
             open=lambda: source,
-            answering=partial(api_answering, url, token, verify) if url else trained.answering,
+            answering=partial(api_answering, url, token, verify) if url else models.answering,
             holder=HOLDER,
             left=lambda: FOREVER_SECONDS,
             seen=partial(_show, bar, source),
@@ -112,11 +110,7 @@ def run(
     assert summary is not None
     if summary == before:
         print(f"read before, at {summary['begun_at']}; to read it again, delete its lines and its summary")
-    print(report(summary))
-    print(f"lines      {store.path(lines_key(job.name))}")
-    drawn = draw_confusion(summary, out / f"{job.name}.confusion.png")
-    if drawn:
-        print(f"confusion  {drawn}")
+    show(summary, store.path(lines_key(job.name)), out, job.name)
     return summary
 
 
@@ -134,7 +128,7 @@ def _fetch(folder: Path, name: str) -> bytes:
     path = folder / name
     try:
         if path.stat().st_size > MOST_FILE_BYTES:
-            raise InputError(f"the file has {path.stat().st_size:,} bytes, where up to {MOST_FILE_BYTES:,} are read")
+            raise InputError(too_large(path.stat().st_size))
         return path.read_bytes()
     except (FileNotFoundError, IsADirectoryError):
         raise ObjectNotFoundError(name) from None
@@ -167,27 +161,11 @@ def _named(source: Source) -> list[str]:
         return []  # which reading it tells
 
 
-class _Model:
-    """A model that was trained on this machine."""
-
-    def __init__(self, output: Path) -> None:
-        self._output = output
-        self._answering: Answering | None = None
-        self._manifest: Manifest | None = None
-
-    def answering(self, version: str | None, reading: Reading) -> tuple[Answering, str, float]:
-        """Return what reads, as `Job` wants it; without a version with the one that was trained last."""
-        if self._answering is None or self._manifest is None:
-            folder = self._output / version if version else artifacts.latest_folder(self._output)
-            self._manifest, files = artifacts.read_folder(folder)
-            loaded = prove(self._manifest, files[MODEL_FILE], reader=partial(files.__getitem__, READER_FILE))
-            self._answering = answering_with(loaded, reading)
-        return self._answering, self._manifest.version, self._manifest.test.accuracy
-
-    def close(self) -> None:
-        """End the processes beside this one."""
-        if isinstance(self._answering, ParallelAnswering):
-            self._answering.close()
+def _load(output: Path, version: str | None) -> LoadedModel:
+    """Return a model that was trained on this machine; without a version the last one."""
+    folder = output / version if version else artifacts.latest_folder(output)
+    manifest, files = artifacts.read_folder(folder)
+    return prove(manifest, files[MODEL_FILE], reader=partial(files.__getitem__, READER_FILE))
 
 
 def _show(bar: Any, source: Source, count: int) -> None:

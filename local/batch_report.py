@@ -9,6 +9,15 @@ from functions.batch.results import Document
 from functions.batch.summary import REFUSED
 
 
+def show(summary: Document, lines: Path, out: Path, name: str) -> None:
+    """Print what a result adds up to, and where it is; with labels, draw their matrix beside it."""
+    print(report(summary))
+    print(f"lines      {lines}")
+    drawn = draw_confusion(summary, out / f"{name}.confusion.png")
+    if drawn:
+        print(f"confusion  {drawn}")
+
+
 def report(summary: Document) -> str:
     """Return a summary as a table for a terminal."""
     rows = [

@@ -19,17 +19,15 @@ from digits.registry.bucket import Bucket, first_line
 from digits.registry.layout import BATCH, BATCH_IN, BATCH_OUT
 from digits.registry.versions import Registry
 from functions.batch.answering import NUMBERS, Reading
-from functions.batch.archives import is_passed_over
-from functions.batch.labels import LABELS_FILE
+from functions.batch.archives import is_passed_over, is_table
 from functions.batch.results import FAILED, Document, finished
-from functions.batch.runs import lines_key, summary_key
-from local.batch_report import draw_confusion, report
+from functions.batch.runs import CHUNK_BYTES, lines_key, ranges_of, summary_key
+from local.batch_report import show
 from local.deploy import stack_output
 
 SCANS = f"{BATCH}scans/"
 MOST_NAME_CHARACTERS = 100
 _POLL_SECONDS = 3.0
-_CHUNK_BYTES = 8 * 2**20
 
 type Wait = Callable[[float], None]
 
@@ -53,11 +51,7 @@ def run(stack: str, given: str, out: Path, reading: Reading, wait: Wait = time.s
     else:
         name, summary = _execute(stack_output(stack, "BatchStateMachineArn"), given, bucket, reading, wait)
     _bring(bucket, name, out)
-    print(report(summary))
-    print(f"lines      {out / f'{name}.jsonl'}")
-    drawn = draw_confusion(summary, out / f"{name}.confusion.png")
-    if drawn:
-        print(f"confusion  {drawn}")
+    show(summary, out / f"{name}.jsonl", out, name)
     return summary
 
 
@@ -77,21 +71,15 @@ def _drop(bucket: Bucket, path: Path, reading: Reading) -> str:
 
 def _chunks(path: Path) -> Iterator[bytes]:
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
+        while chunk := file.read(CHUNK_BYTES):
             yield chunk
 
 
 def _is_same(bucket: Bucket, key: str, path: Path) -> bool:
     size, _ = bucket.state(key)
     return size == path.stat().st_size and all(
-        ours == theirs for ours, theirs in zip(_chunks(path), _ranges(bucket, key), strict=True)
+        ours == theirs for ours, theirs in zip(_chunks(path), ranges_of(bucket, key), strict=True)
     )
-
-
-def _ranges(bucket: Bucket, key: str) -> Iterator[bytes]:
-    size, etag = bucket.state(key)
-    for start in range(0, size, _CHUNK_BYTES):
-        yield bucket.get_range(key, start, min(size, start + _CHUNK_BYTES), etag)
 
 
 def _awaited(bucket: Bucket, name: str, wait: Wait) -> Document:
@@ -131,7 +119,7 @@ def _upload_folder(bucket: Bucket, folder: Path) -> str:
     paths = [path for path in sorted(folder.rglob("*")) if path.is_file()]
     for path in tqdm(paths, unit=" pictures", leave=False):
         name = path.relative_to(folder).as_posix()
-        if path.name.lower() == LABELS_FILE or not is_passed_over(name):
+        if is_table(name) or not is_passed_over(name):
             bucket.create(f"{prefix}{name}", path.read_bytes())
     return prefix
 
@@ -164,5 +152,5 @@ def _bring(bucket: Bucket, name: str, out: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         part = path.with_name(f"{path.name}.part")
         with part.open("wb") as file:
-            file.writelines(_ranges(bucket, key))
+            file.writelines(ranges_of(bucket, key))
         part.replace(path)

@@ -16,6 +16,7 @@ from uuid import uuid4
 from digits.errors import DigitsError, ObjectNotFoundError
 from digits.registry.bucket import Bucket
 from digits.registry.layout import BATCH_IN, BATCH_NEXT
+from digits.registry.versions import Registry
 from functions.batch import results
 from functions.batch.answering import DIGITS, NUMBERS, Reading
 from functions.batch.errors import ClaimedError, SourceError
@@ -52,7 +53,7 @@ def handler(event: Any, context: Any) -> Document:
 def _container() -> tuple[Bucket, Models]:
     """Made in the first invocation, once per container."""
     bucket = Bucket.from_environment(os.environ)
-    return bucket, Models(bucket)
+    return bucket, Models(Registry(bucket).load)
 
 
 def _key_of(event: Any, bucket: Bucket) -> str:
@@ -67,15 +68,18 @@ def _key_of(event: Any, bucket: Bucket) -> str:
 
 
 def _read_object(key: str, bucket: Bucket, models: Models, context: Any) -> Document:
-    source = _begun_key(Run(bucket, key.split("/")[2])) if key.startswith(BATCH_NEXT) else key
-    if source is None:
+    run = Run(bucket, key.split("/")[2]) if key.startswith(BATCH_NEXT) else None
+    begun = run and run.begun()
+    if run and not begun:
         return {"outcome": "ended before"}
+    source = begun.key if begun else key
     if not source.startswith(BATCH_IN) or source.endswith("/"):
         return {"outcome": "ignored"}
     try:
         size, etag = bucket.state(source)
     except ObjectNotFoundError:
-        raise _gone(source, key, bucket) from None
+        error = SourceError(f"there is no object {source}: it was deleted before it was read")
+        raise (results.fail(run, begun, error, results.Spent(0, 0)) if run and begun else error) from None
     name = source.removeprefix(BATCH_IN)
     job = Job(
         store=bucket,
@@ -96,21 +100,8 @@ def _read_object(key: str, bucket: Bucket, models: Models, context: Any) -> Docu
     return summary
 
 
-def _gone(source: str, key: str, bucket: Bucket) -> DigitsError:
-    """Return the error of an object that is not there, and record it where a run had begun with it."""
-    error = SourceError(f"there is no object {source}: it was deleted before it was read")
-    run = Run(bucket, key.split("/")[2]) if key.startswith(BATCH_NEXT) else None
-    begun = run and run.begun()
-    return results.fail(run, begun, error, results.Spent(0, 0)) if run and begun else error
-
-
 def _open(bucket: Bucket, key: str, size: int, etag: str) -> Source:
     return Source(PurePosixPath(key).name, ObjectFile.opened(bucket, key, size, etag), size, fetch_of(bucket))
-
-
-def _begun_key(run: Run) -> str | None:
-    begun = run.begun()
-    return begun.key if begun else None
 
 
 def _have_it_gone_on(job: Job, bucket: Bucket) -> Document:

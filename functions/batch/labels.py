@@ -40,10 +40,14 @@ def read_labels(data: bytes, path: str = LABELS_FILE) -> Labels:
         raise SourceError(f"{path} is no table in CSV: {error}") from error
 
 
-def _labels(rows: Iterator[list[str]], path: str) -> Labels:
+def columns_of(rows: Iterator[list[str]], *wanted: tuple[str, ...]) -> list[int | None]:
+    """Read the header of a table, and return for each column that is wanted where the first of its names is."""
     header = [cell.strip().lower() for cell in next(rows, [])]
-    name_column = next((header.index(name) for name in NAME_COLUMNS if name in header), None)
-    label_column = next((header.index(name) for name in LABEL_COLUMNS if name in header), None)
+    return [next((header.index(name) for name in names if name in header), None) for names in wanted]
+
+
+def _labels(rows: Iterator[list[str]], path: str) -> Labels:
+    name_column, label_column = columns_of(rows, NAME_COLUMNS, LABEL_COLUMNS)
     if name_column is None or label_column is None:
         raise SourceError(f"{path} needs a header with {NAME_COLUMNS[0]!r} and {LABEL_COLUMNS[0]!r}")
     folder = PurePosixPath(path).parent

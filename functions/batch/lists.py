@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from digits.errors import InputError, ObjectNotFoundError
 from functions.batch.contents import Item, items_of_file, items_of_request, unusable
 from functions.batch.errors import SourceError
-from functions.batch.labels import LABEL_COLUMNS, NAME_COLUMNS, folder_label
+from functions.batch.labels import LABEL_COLUMNS, NAME_COLUMNS, columns_of, folder_label
 
 MOST_LINE_BYTES = 6_000_000  # as many as a request may have
 MOST_KEY_LINE_BYTES = 2**16  # of a line that names a key, and is read before it is its turn
@@ -94,9 +94,7 @@ def manifest(file: BinaryIO) -> Iterator[Entry]:
     text = TextIOWrapper(file, "utf-8-sig", newline="")
     try:
         rows = csv.reader(text, strict=True)
-        header = [cell.strip().lower() for cell in next(rows, [])]
-        key = next((header.index(name) for name in ("key", *NAME_COLUMNS) if name in header), None)
-        label = next((header.index(name) for name in LABEL_COLUMNS if name in header), None)
+        key, label = columns_of(rows, ("key", *NAME_COLUMNS), LABEL_COLUMNS)
         if key is None:
             raise SourceError("the table needs a header with 'key', and under it keys of objects")
         for row in rows:

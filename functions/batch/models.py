@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 
 from digits.model.proof import LoadedModel
-from digits.registry.bucket import Bucket
-from digits.registry.versions import Registry
 from functions.batch.answering import (
     MOST_AT_ONCE,
     NUMBERS,
@@ -35,8 +34,9 @@ def answering_with(model: LoadedModel, reading: Reading) -> Answering:
 class Models:
     """The last model that was used, and what reads with it; each run goes on with the version that it began with."""
 
-    def __init__(self, bucket: Bucket) -> None:
-        self._registry = Registry(bucket)
+    def __init__(self, load: Callable[[str | None], LoadedModel]) -> None:
+        """Take what loads a version, or None for the one to begin with, as `Registry.load` does."""
+        self._load = load
         self._loaded: LoadedModel | None = None
         self._last: tuple[str, Reading, Answering] | None = None
 
@@ -51,7 +51,7 @@ class Models:
             NoReaderError, InputError: see `ModelAnswering`.
         """
         if version is None or self._loaded is None or self._loaded.manifest.version != version:
-            self._loaded = self._registry.load(version)
+            self._loaded = self._load(version)
         manifest = self._loaded.manifest
         if self._last is None or self._last[:2] != (manifest.version, reading):
             self.close()

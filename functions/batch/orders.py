@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 from collections.abc import Iterable, Iterator
 from io import StringIO
-from pathlib import PurePosixPath
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -13,10 +12,10 @@ from digits.errors import ObjectNotFoundError
 from digits.registry.bucket import Bucket
 from digits.registry.layout import BATCH, BATCH_NEXT, BATCH_OUT, BATCH_WORK
 from functions.batch.answering import DIGITS, NUMBERS
-from functions.batch.archives import is_passed_over
+from functions.batch.archives import is_passed_over, is_table
 from functions.batch.contents import MOST_FILE_BYTES
 from functions.batch.errors import SourceError
-from functions.batch.labels import LABELS_FILE, Labels, read_labels
+from functions.batch.labels import Labels, read_labels
 from functions.batch.lists import Entry, manifest
 from functions.batch.sources import ObjectFile
 
@@ -105,7 +104,7 @@ def _row(cells: Iterable[str]) -> bytes:
 def _listed(bucket: Bucket, prefix: str) -> Iterator[Entry]:
     labels: Labels = {}
     for key in bucket.keys(prefix):
-        if PurePosixPath(key).name.lower() == LABELS_FILE:
+        if is_table(key):
             labels.update(read_labels(bucket.get(key, MOST_FILE_BYTES).data, key))
     for key in bucket.keys(prefix):
         if not (key.endswith("/") or is_passed_over(key)):

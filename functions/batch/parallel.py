@@ -138,7 +138,7 @@ class _Worker:
             start_new_session=True,  # Ctrl-C is for the one that keeps the place
         )
         self._thread = ThreadPoolExecutor(1)
-        self._last = self._thread.submit(self._send, make)
+        self._thread.submit(self._send, make)
         self._asked: list[Future[list[Answer]]] = []
 
     def close(self) -> None:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 from digits.errors import (
     ConflictError,
@@ -17,7 +17,7 @@ from digits.errors import (
     UnknownVersionError,
 )
 from functions.batch import results
-from functions.batch.answering import Answering, Reading
+from functions.batch.answering import Answers, Reading
 from functions.batch.contents import Item
 from functions.batch.errors import BatchFailedError, ClaimedError, SourceError
 from functions.batch.results import Document, Spent
@@ -45,8 +45,7 @@ class Job:
         key, etag, size_bytes: of the input.
         reading: how it is read.
         open: returns the input.
-        answering: returns what reads it, given a model's version, and None for the one to begin with, and the version
-            and accuracy of that model.
+        answering: see `Answers`.
         holder: who reads; the same for a second try of the same.
         left: how many seconds there are.
         seen: is told how many pictures are read.
@@ -59,7 +58,7 @@ class Job:
     size_bytes: int
     reading: Reading
     open: Callable[[], Source]
-    answering: Callable[[str | None, Reading], tuple[Answering, str, float]]
+    answering: Answers
     holder: str
     left: Left
     seen: Callable[[int], None] = lambda _: None
@@ -90,7 +89,11 @@ def read(job: Job) -> Document | None:
         raise ConflictError(
             f"the result {job.name} is of another input of that name, or was read otherwise: move it away"
         )
-    begun = run.begun() or _begin(job, run)
+    begun = run.begun() or run.begin(
+        results.to_begin(
+            job.store, job.name, job.reading, job.answering, key=job.key, etag=job.etag, size_bytes=job.size_bytes
+        )
+    )
     try:
         claim, etag = run.claim(job.holder, timedelta(seconds=left) + _AFTER_ITS_TIME)
     except BatchFailedError as error:
@@ -105,8 +108,7 @@ def read(job: Job) -> Document | None:
             run.release(claim, etag, time.monotonic() - started)
             return None
         run.check(etag)
-        lines = (line for _, part in run.parts() for line in part.splitlines())
-        return results.finish(run, begun, lines, spent())
+        return results.finish(run, begun, run.lines(), spent())
     except ClaimedError:
         raise
     except (InputError, NoReaderError, UnknownVersionError) as error:
@@ -117,23 +119,6 @@ def read(job: Job) -> Document | None:
     except (DigitsError, ObjectNotFoundError):
         _release_quietly(run, claim, etag, time.monotonic() - started)
         raise
-
-
-def _begin(job: Job, run: Run) -> Begun:
-    results.check_free(job.store, job.name)
-    _, version, accuracy = job.answering(None, job.reading)
-    begun = Begun(
-        name=job.name,
-        key=job.key,
-        etag=job.etag,
-        size_bytes=job.size_bytes,
-        kind=job.reading.kind,
-        length=job.reading.length,
-        version=version,
-        accuracy=accuracy,
-        begun_at=datetime.now(UTC),
-    )
-    return run.begin(begun)
 
 
 def _release_quietly(run: Run, claim: Claim, etag: str, seconds: float) -> None:

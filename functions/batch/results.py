@@ -6,16 +6,17 @@ import hashlib
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 from digits.errors import ConflictError, DigitsError
+from functions.batch.answering import Answers, Reading
 from functions.batch.errors import BatchFailedError
-from functions.batch.runs import Begun, Run, Store, lines_key, stored_at, summary_key
+from functions.batch.runs import Begun, Run, Store, lines_key, ranges_of, stored_at, summary_key
 from functions.batch.summary import Summary
 from functions.predict_api import problems
 
 DONE, FAILED = "done", "failed"
-_CHUNK_BYTES = 8 * 2**20
 
 type Document = dict[str, Any]
 
@@ -69,7 +70,7 @@ def check_free(store: Store, name: str) -> None:
     Raises:
         ConflictError: some do.
     """
-    if lines_key(name) in store.keys(lines_key(name)):
+    if _has_lines(store, name):
         raise ConflictError(f"{lines_key(name)} exists already, and is of no run: move it away")
 
 
@@ -79,8 +80,36 @@ def check_there(store: Store, name: str) -> None:
     Raises:
         ConflictError: they are not.
     """
-    if lines_key(name) not in store.keys(lines_key(name)):
+    if not _has_lines(store, name):
         raise ConflictError(f"{lines_key(name)} is gone: delete {summary_key(name)} to have it read again")
+
+
+def _has_lines(store: Store, name: str) -> bool:
+    return lines_key(name) in store.keys(lines_key(name))
+
+
+def to_begin(
+    store: Store, name: str, reading: Reading, answering: Answers, *, key: str, etag: str = "", size_bytes: int = 0
+) -> Begun:
+    """Return how a run begins now, with the model that `answering` takes for it; see `Begun`.
+
+    Raises:
+        ConflictError: lines lie where its own will.
+        DigitsError: see `answering`.
+    """
+    check_free(store, name)
+    _, version, accuracy = answering(None, reading)
+    return Begun(
+        name=name,
+        key=key,
+        etag=etag,
+        size_bytes=size_bytes,
+        kind=reading.kind,
+        length=reading.length,
+        version=version,
+        accuracy=accuracy,
+        begun_at=datetime.now(UTC),
+    )
 
 
 def finish(run: Run, begun: Begun, lines: Iterable[bytes], spent: Spent) -> Document:
@@ -99,7 +128,10 @@ def finish(run: Run, begun: Begun, lines: Iterable[bytes], spent: Spent) -> Docu
         run.store.upload(key, table)
     except ConflictError:
         # An earlier try may have got that far; it had the same lines.
-        if _digest(run.store, key) != table.sha256:
+        there = hashlib.sha256()
+        for chunk in ranges_of(run.store, key):
+            there.update(chunk)
+        if there.hexdigest() != table.sha256:
             raise ConflictError(f"{key} exists already: move it away, or choose another name") from None
     document = _document(DONE, run, begun, summary, spent)
     document["lines"] = {"key": key, "size_bytes": table.size_bytes, "sha256": table.sha256}
@@ -108,18 +140,10 @@ def finish(run: Run, begun: Begun, lines: Iterable[bytes], spent: Spent) -> Docu
     return document
 
 
-def _digest(store: Store, key: str) -> str:
-    """Return the digest of an object that may be large."""
-    (size, etag), digest = store.state(key), hashlib.sha256()
-    for start in range(0, size, _CHUNK_BYTES):
-        digest.update(store.get_range(key, start, min(size, start + _CHUNK_BYTES), etag))
-    return digest.hexdigest()
-
-
 def fail(run: Run, begun: Begun, error: DigitsError, spent: Spent) -> BatchFailedError:
     """Record that a run has failed for good, with what it has read until then, and return the error to raise."""
     summary = Summary(run.labels())
-    for _ in _Table((line for _, lines in run.parts() for line in lines.splitlines()), summary):
+    for _ in _Table(run.lines(), summary):
         pass
     document = _document(FAILED, run, begun, summary, spent)
     document["problem"] = problem_of(error)

@@ -26,6 +26,7 @@ from functions.batch.answering import Answer, Reading, encoded
 from functions.batch.errors import BatchFailedError, ClaimedError
 from functions.batch.labels import Labels
 
+CHUNK_BYTES = 8 * 2**20  # of an object that may be large
 MOST_INVOCATIONS = 100
 MOST_TRIES = 2  # of the same place, by invocations that did not live to tell; Lambda makes a third, which tells
 
@@ -228,6 +229,14 @@ class Run:
         """Return all that it has read, in order: where lines are, and the lines."""
         return map(self._lines, self._line_keys())
 
+    def lines(self) -> Iterator[bytes]:
+        """Return all lines that it has read, in order."""
+        return (line for _, lines in self.parts() for line in lines.splitlines())
+
+    def part_count(self) -> int:
+        """Return in how many parts they are."""
+        return sum(1 for _ in self._line_keys())
+
     def _line_keys(self) -> Iterator[str]:
         return self.store.keys(f"{self.folder}lines/")
 
@@ -266,6 +275,13 @@ def stored_at(store: Store, key: str) -> StoredObject | None:
         return store.get(key)
     except ObjectNotFoundError:
         return None
+
+
+def ranges_of(store: Store, key: str) -> Iterator[bytes]:
+    """Return the bytes of an object, a few at a time and all of one state of it."""
+    size, etag = store.state(key)
+    for start in range(0, size, CHUNK_BYTES):
+        yield store.get_range(key, start, min(size, start + CHUNK_BYTES), etag)
 
 
 def lines_key(name: str) -> str:

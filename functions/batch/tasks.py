@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
@@ -88,19 +87,7 @@ def begin(task: Begin, bucket: Bucket, models: Models) -> Document:
 def _to_begin(order: Order, key: str, bucket: Bucket, models: Models) -> Begun:
     if results.finished(bucket, order.name):
         raise SourceError(f"there is a result {order.name!r} already: choose another name, or move it away")
-    results.check_free(bucket, order.name)
-    _, version, accuracy = models.answering(None, Reading(order.kind, order.length))
-    return Begun(
-        name=order.name,
-        key=key,
-        etag="",
-        size_bytes=0,
-        kind=order.kind,
-        length=order.length,
-        version=version,
-        accuracy=accuracy,
-        begun_at=datetime.now(UTC),
-    )
+    return results.to_begin(bucket, order.name, Reading(order.kind, order.length), models.answering, key=key)
 
 
 def _items_key(run: Run) -> str:
@@ -131,8 +118,7 @@ def merge(task: Merge, bucket: Bucket) -> Document:
         run.clear()
         return before
     begun = _begun(run)
-    batches = sum(1 for _ in bucket.keys(f"{run.folder}lines/"))
-    spent = results.Spent(time.time() - begun.begun_at.timestamp(), batches)
+    spent = results.Spent(time.time() - begun.begun_at.timestamp(), run.part_count())
     return results.finish(run, begun, _whole(run, bucket), spent)
 
 

@@ -289,7 +289,7 @@ def test_an_input_that_is_deleted_meanwhile_is_a_failure_with_a_summary(
 
 def test_large_pictures_are_let_go_one_by_one(published: Bucket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_LAMBDA_FUNCTION_MEMORY_SIZE", "1769")
-    answering, _, _ = Models(published).answering(None, Reading())
+    answering, _, _ = Models(Registry(published).load).answering(None, Reading())
     alive: set[int] = set()
 
     def pictures() -> Iterator[Item]:

@@ -355,7 +355,7 @@ def test_a_run_goes_on_with_its_model_though_another_is_live(do: Do, bucket: Buc
     assert do(to_merge(begun))["model"]["version"] == first.version
     batch._container.cache_clear()
     answered = [line["probabilities"] for line in lines_of(bucket)]
-    alone, _, _ = Models(bucket).answering(first.version, Reading())
+    alone, _, _ = Models(Registry(bucket).load).answering(first.version, Reading())
     entries = [(item["key"], None) for item in items]
     told = [
         json.loads(answer)["probabilities"] for _, answer in alone.answers(key_items(entries, tasks.fetch_of(bucket)))
