@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import logging
 import os
 import shutil
 import signal
@@ -47,6 +48,14 @@ def pytest_configure() -> None:
 def _few_digits_per_row() -> None:
     """Have tables of robustness that the kept distorted digits and outliers are enough for."""
     few_digits.draw_few()
+
+
+@pytest.fixture(autouse=True)
+def _loggers_of_this_test() -> Iterator[None]:
+    """Forget Powertools' loggers after each test, as they keep the standard output that they began with."""
+    yield
+    for name in ("batch", "pre_traffic", "retrain"):
+        logging.Logger.manager.loggerDict.pop(name, None)
 
 
 @pytest.fixture(scope="session")

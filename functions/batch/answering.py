@@ -20,7 +20,7 @@ from functions.batch.contents import Content, Item, Request
 from functions.predict_api import numbers, prediction
 from functions.predict_api.errors import FieldError
 from functions.predict_api.numbers import hints_of
-from functions.predict_api.timing import ServerTiming
+from functions.predict_api.telemetry import ServerTiming
 
 DIGITS, NUMBERS = "digits", "numbers"
 MOST_AT_ONCE = 256

@@ -6,14 +6,17 @@ An exception that leaves has Lambda try again, twice, and then put the event int
 from __future__ import annotations
 
 import json
-import logging
 import os
+import time
 from functools import cache, partial
 from pathlib import PurePosixPath
 from typing import Any
 from uuid import uuid4
 
-from digits.errors import DigitsError, ObjectNotFoundError
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from digits.errors import ObjectNotFoundError
 from digits.registry.bucket import Bucket
 from digits.registry.layout import BATCH_IN, BATCH_NEXT
 from digits.registry.versions import Registry
@@ -27,7 +30,8 @@ from functions.batch.runs import Run
 from functions.batch.sources import ObjectFile, Source
 from functions.batch.tasks import fetch_of, run_task
 
-logger = logging.getLogger(__name__)
+# What the log tells of a batch, of its summary.
+_TOLD = ("source", "run", "model", "pictures", "outcomes", "verdicts")
 
 
 def handler(event: Any, context: Any) -> Document:
@@ -36,17 +40,40 @@ def handler(event: Any, context: Any) -> Document:
     Raises:
         DigitsError: it could not be done; the message is one line for a person.
     """
-    bucket, models = _container()
+    logger = Logger(service="batch")
+    logger.append_keys(requestId=context.aws_request_id)
+    started = time.monotonic()
     try:
-        if isinstance(event, dict) and "task" in event:
-            return run_task(event, bucket, models)
-        return _read_object(_key_of(event, bucket), bucket, models, context)
+        done = _do(event, context)
     except ClaimedError as error:
         logger.info("nothing to do: %s", error)
         return {"outcome": "claimed"}
-    except DigitsError as error:
+    except Exception as error:
         logger.error("the batch failed: %s", error)  # noqa: TRY400  # Lambda logs the trace of what leaves
+        _count("failed")
         raise
+    if "outcomes" in done:
+        seconds = round(time.monotonic() - started, 3)
+        logger.info("a batch is read", extra={name: done[name] for name in _TOLD} | {"duration_s": seconds})
+        _count("read", done["outcomes"])
+    return done
+
+
+def _do(event: Any, context: Any) -> Document:
+    bucket, models = _container()
+    if isinstance(event, dict) and "task" in event:
+        return run_task(event, bucket, models)
+    return _read_object(_key_of(event, bucket), bucket, models, context)
+
+
+def _count(outcome: str, pictures: dict[str, int] | None = None) -> None:
+    """Count a batch that ended, and its pictures by what became of them."""
+    metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "LambdaDigits")
+    metrics.add_dimension("outcome", outcome)
+    metrics.add_metric("batches", MetricUnit.Count, 1)
+    for name, count in (pictures or {}).items():
+        metrics.add_metric(f"batch_{name.replace(' ', '_')}", MetricUnit.Count, count)
+    metrics.flush_metrics()
 
 
 @cache
@@ -96,7 +123,6 @@ def _read_object(key: str, bucket: Bucket, models: Models, context: Any) -> Docu
     summary = read(job)
     if summary is None:
         return _have_it_gone_on(job, bucket)
-    logger.info("read %s: %s", source, json.dumps(summary["outcomes"]))
     return summary
 
 

@@ -19,6 +19,7 @@ from functions.predict_api.cors import CORSMiddleware, CORSPolicy
 from functions.predict_api.middleware import CatchAllMiddleware, RequestMiddleware
 from functions.predict_api.routes import router
 from functions.predict_api.settings import Settings
+from functions.predict_api.telemetry import LogMiddleware
 
 LATE_PATHS = (problems.INFERENCE_PROTOCOL_PATH.rstrip("/"), "/docs")
 _DESCRIPTION = """\
@@ -76,6 +77,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
         # Outermost first: what goes wrong further in still gets an id and CORS headers.
         middleware=[
             Middleware(RequestMiddleware, base_path=settings.base_path),
+            Middleware(LogMiddleware, namespace=settings.metrics_namespace),
             Middleware(CORSMiddleware, policy=CORSPolicy(settings.allowed_origins)),
             Middleware(CatchAllMiddleware),
         ],

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -31,16 +30,15 @@ from functions.predict_api.inference_schemas import (
     TensorMetadata,
 )
 from functions.predict_api.payloads import Body, check_answer, read_body
+from functions.predict_api.telemetry import RequestLog
 from functions.predict_api.tensors import read_inference, write_tensor
 
 SERVER_NAME = "lambda-digits"
 LENGTH_HEADER = "Inference-Header-Content-Length"
 
-_NOUNS = {DIGITS: "images", NUMBERS: "lines"}
 # What clients say, like curl and fetch, where nobody has chosen a type.
 _UNCHOSEN_TYPES = ("", "application/x-www-form-urlencoded", "text/plain")
 
-logger = logging.getLogger(__name__)
 router = APIRouter(prefix="/v2", tags=["Open Inference Protocol V2"])
 
 
@@ -61,7 +59,9 @@ ContainerOf = Annotated[Container, Depends(_container)]
 
 
 async def _caller(request: Request, container: ContainerOf) -> str:
-    return await container.workers.run(container.gate.authenticate, header_token(request))
+    name = await container.workers.run(container.gate.authenticate, header_token(request))
+    request.state.log.token = name
+    return name
 
 
 Caller = Annotated[str, Depends(_caller)]
@@ -200,22 +200,24 @@ async def version_ready(model: NamedVersion) -> ModelReady:
 
 
 @router.post("/models/{name}/infer", **_INFER)
-async def infer(container: ContainerOf, caller: Caller, model: NamedModel, message: ReceivedMessage) -> Response:
+async def infer(
+    request: Request, container: ContainerOf, _: Caller, model: NamedModel, message: ReceivedMessage
+) -> Response:
     """Infer with the live model; the input is taken as it is, without the canonical form.
 
     `digits` takes images in canonical form. A request holds up to 1,000 of them as JSON, and about 5,700 as binary
     data: as many as 4,500,000 bytes hold. `numbers` takes lines of digits, 32 pixels high and of one width, up to
     2,000 pixels; the answer to many of them must be asked for as binary data, too.
     """
-    return await container.workers.run(_infer, model, message, caller)
+    return await container.workers.run(_infer, model, message, request.state.log)
 
 
 @router.post("/models/{name}/versions/{version}/infer", **_INFER)
 async def version_infer(
-    container: ContainerOf, caller: Caller, model: NamedVersion, message: ReceivedMessage
+    request: Request, container: ContainerOf, _: Caller, model: NamedVersion, message: ReceivedMessage
 ) -> Response:
     """Infer with a version, which must be the live one."""
-    return await container.workers.run(_infer, model, message, caller)
+    return await container.workers.run(_infer, model, message, request.state.log)
 
 
 def _metadata(model: Served) -> ModelMetadata:
@@ -227,7 +229,7 @@ def _metadata(model: Served) -> ModelMetadata:
     )
 
 
-def _infer(model: Served, message: Message, caller: str) -> Response:
+def _infer(model: Served, message: Message, log: RequestLog) -> Response:
     target = TensorMetadata.of(model.target)
     body, source = message.body, TensorMetadata.of(model.source)
     is_json = body.media_type == JSON_TYPE
@@ -236,8 +238,7 @@ def _infer(model: Served, message: Message, caller: str) -> Response:
     answer = InferenceResponse(model_name=model.name, model_version=model.version, id=inference.id, outputs=[tensor])
     document = to_json(answer, exclude_none=True)
     check_answer(document)
-    count = len(inference.images)
-    logger.info("inferred %d %s for token %r with %s", count, _NOUNS[model.name], caller, model.version)
+    log.counts["inferred"] = len(inference.images)
     headers = {"cache-control": "no-store", "x-model-version": model.version}
     if not inference.binary_output:
         return Response(document, headers=headers, media_type=JSON_TYPE)

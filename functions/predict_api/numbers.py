@@ -26,7 +26,7 @@ from functions.predict_api.schemas import (
     Problem,
     ReaderSummary,
 )
-from functions.predict_api.timing import ServerTiming
+from functions.predict_api.telemetry import ServerTiming
 
 # A field with a shorter side than this, in pixels of the picture as sent, has no size.
 LEAST_SIDE = 0.5

@@ -16,7 +16,7 @@ from digits.reading import Picture, Pixels, Prepared, Reading
 from digits.registry.live import LiveModel
 from functions.predict_api import problems
 from functions.predict_api.schemas import Explanation, ModelReference, Prediction, Problem
-from functions.predict_api.timing import ServerTiming
+from functions.predict_api.telemetry import ServerTiming
 
 
 def prepare(reader: Callable[[], Picture], timing: ServerTiming) -> Prepared:

@@ -110,6 +110,7 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
     """Answer an error of the project's own tree."""
     assert isinstance(error, DigitsError)
     status = _status_of(error)
+    request.state.log.error = type(error)
     if status is HTTPStatus.INTERNAL_SERVER_ERROR:
         raise error
     headers = {}
@@ -117,7 +118,9 @@ async def answer_error(request: Request, error: Exception) -> JSONResponse:
         headers["www-authenticate"] = 'Bearer realm="lambda-digits"'
     if status is HTTPStatus.SERVICE_UNAVAILABLE:
         headers["retry-after"] = str(RETRY_AFTER_SECONDS)
-        logger.error("unavailable: %s", error)
+        # What has not been published yet is a matter for MissingModelAlarm, and no reason to take code back.
+        level = logging.WARNING if isinstance(error, NoModelError | NoTokensError) else logging.ERROR
+        logger.log(level, "unavailable: %s", error)
     return response(_for_path(request, describe(error, request.state.request_id)), headers)
 
 

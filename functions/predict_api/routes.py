@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -44,19 +42,15 @@ from functions.predict_api.schemas import (
     Predictions,
     Problem,
 )
-from functions.predict_api.timing import ServerTiming
+from functions.predict_api.telemetry import ServerTiming, Told
 
-logger = logging.getLogger(__name__)
 router = APIRouter()
-
-type Told = Prediction | Predictions | Number | Numbers | Form | Problem
 
 
 @dataclass(frozen=True)
 class Admitted:
-    """A request whose token is valid: the token's name, the body, and the time that has been spent on it."""
+    """A request whose token is valid: the body, and the time that has been spent on it."""
 
-    caller: str
     body: Body
     timing: ServerTiming
 
@@ -64,12 +58,13 @@ class Admitted:
 async def _admit(request: Request, _encoding: ContentEncoding = "") -> Admitted:
     """Check the token before anything else is judged; a header wins over the envelope."""
     container, timing = container_of(request), ServerTiming()
+    request.state.log.timing = timing
     token, body = header_token(request), None
     if token is None:
         body = await read_envelope(request)
     with timing.phase("token"):
-        caller = await container.workers.run(_caller, container.gate, token, body)
-    return Admitted(caller, body or await read_body(request), timing)
+        request.state.log.token = await container.workers.run(_caller, container.gate, token, body)
+    return Admitted(body or await read_body(request), timing)
 
 
 def _caller(gate: Gate, token: str | None, envelope: Body | None) -> str:
@@ -190,25 +185,10 @@ async def _answered[P](
         document = told.model_dump_json(exclude_none=True).encode()
     check_answer(document)
     headers = {"server-timing": timing.header()} | ({"x-model-version": version} if version else {})
-    _log(admitted.caller, version, told)
+    request.state.log.tell(told)
     if isinstance(told, Problem):
         return Response(document, told.status, headers, problems.MEDIA_TYPE)
     return Response(document, headers=headers, media_type="application/json")
-
-
-def _log(caller: str, version: str | None, answer: Told) -> None:
-    several = (
-        answer.predictions
-        if isinstance(answer, Predictions)
-        else answer.readings
-        if isinstance(answer, Numbers)
-        else [answer]
-    )
-    refused = Counter(each.verdict or "unusable" for each in several if isinstance(each, Problem))
-    if refused.total() < len(several):
-        logger.info("predicted for token %r with %s", caller, version)
-    for verdict, count in refused.items():
-        logger.info("refused %d for token %r: %s", count, caller, verdict)
 
 
 def _answer(

@@ -24,6 +24,7 @@ class Settings:
         base_path: path that a custom domain maps to an HTTP API, like `/digits`; a stage is found by itself.
         model_version: serve this version, whatever is promoted; None serves what is.
         token_age_seconds: how long tokens are valid after the store last confirmed them; then nobody is let in.
+        metrics_namespace: where CloudWatch puts the metrics of the log; empty has it take none.
     """
 
     bucket: str
@@ -34,6 +35,7 @@ class Settings:
     base_path: str = ""
     model_version: str | None = None
     token_age_seconds: float = 900.0
+    metrics_namespace: str = ""
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> Settings:
@@ -59,6 +61,7 @@ class Settings:
             token_age_seconds=token_age_seconds,
             model_version=model_version,
             base_path=f"/{base_path}" if base_path else "",
+            metrics_namespace=environment.get("POWERTOOLS_METRICS_NAMESPACE", ""),
         )
 
 

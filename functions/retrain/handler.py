@@ -20,7 +20,6 @@ from digits.registry.decisions import Decision
 from functions.retrain.settings import Settings
 from training.lease import LeaseTakenError, held
 
-NAMESPACE = "LambdaDigits"
 # For calibration, export, evaluation, report, upload and decision after training.
 SAFETY_SECONDS = 180.0
 LEAST_SECONDS = 20.0  # of training
@@ -33,7 +32,7 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
     function's on-failure destination.
     """
     logger = Logger(service="retrain")
-    logger.append_keys(function_request_id=context.aws_request_id)
+    logger.append_keys(requestId=context.aws_request_id)
     settings = Settings.from_environment(os.environ)
     bucket = Bucket(settings.bucket, endpoint=settings.endpoint)
     remaining = timedelta(milliseconds=context.get_remaining_time_in_millis())
@@ -45,6 +44,9 @@ def handler(event: Any, context: Any) -> dict[str, Any]:
         logger.warning("%s", error)
         _count("busy", 0)
         return {"outcome": "busy", "detail": str(error)}
+    except Exception:
+        _count("failed", 0)
+        raise
 
 
 def _retrain(settings: Settings, bucket: Bucket, event: Any, context: Any, logger: Logger) -> dict[str, Any]:
@@ -95,10 +97,10 @@ def _untold(event: Any, decision: Decision | None) -> bool:
 
 
 def _count(outcome: str, seconds: float) -> None:
-    metrics = Metrics(namespace=NAMESPACE)
-    metrics.add_dimension("Outcome", outcome)
-    metrics.add_metric("Retrainings", MetricUnit.Count, 1)
-    metrics.add_metric("RetrainSeconds", MetricUnit.Seconds, round(seconds, 1))
+    metrics = Metrics(namespace=os.environ.get("POWERTOOLS_METRICS_NAMESPACE") or "LambdaDigits")
+    metrics.add_dimension("outcome", outcome)
+    metrics.add_metric("retrainings", MetricUnit.Count, 1)
+    metrics.add_metric("retrain_seconds", MetricUnit.Seconds, round(seconds, 1))
     metrics.flush_metrics()
 
 

@@ -29,6 +29,7 @@ from digits.registry import tokens
 from digits.registry.bucket import Bucket
 from digits.registry.store import S3Reader
 from digits.registry.versions import Registry
+from functions.predict_api import telemetry
 from functions.predict_api.app import create_app
 from functions.predict_api.payloads import MAX_BODY_BYTES
 from functions.predict_api.settings import Settings
@@ -417,14 +418,17 @@ def test_lines_of_any_width_are_answered_in_json_and_in_binary(handler: Handler,
     assert np.allclose(np.frombuffer(data[start:], "<f4").reshape(expected.shape), expected, atol=1e-4)
 
 
-def test_the_log_tells_images_from_lines(
+def test_the_log_tells_how_much_was_inferred(
     handler: Handler, images: NDArray[np.uint8], lines: NDArray[np.uint8], caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level("INFO")
     send(handler, INFER, {"inputs": [json_tensor(images)]}, TOKEN)
     send(handler, f"{NUMBERS}/infer", {"inputs": [json_tensor(lines, "lines")]}, TOKEN)
-    assert "inferred 10 images" in caplog.text
-    assert "inferred 2 lines" in caplog.text
+    told = [vars(record) for record in caplog.records if record.name == telemetry.logger.name]
+    assert [(each["route"], each["inferred"], each["token"]) for each in told] == [
+        ("/v2/models/{name}/infer", 10, "events"),
+        ("/v2/models/{name}/infer", 2, "events"),
+    ]
 
 
 def test_the_logits_of_a_line_spell_its_number(handler: Handler, lines: NDArray[np.uint8]) -> None:

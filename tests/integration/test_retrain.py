@@ -48,11 +48,11 @@ def test_a_run_trains_in_the_time_that_is_left_promotes_and_says_so(
     assert [each.outcome for each in decisions.recorded(bucket, trained.name)] == ["promote"]
     assert f"{trained.name}: promoted" in caplog.text
     metrics = json.loads(capsys.readouterr().out.splitlines()[-1])
-    assert metrics["Outcome"] == "promote"
+    assert metrics["outcome"] == "promote"
     (directive,) = metrics["_aws"]["CloudWatchMetrics"]
     assert directive["Namespace"] == "LambdaDigits"
-    assert directive["Dimensions"] == [["Outcome"]]
-    assert {metric["Name"] for metric in directive["Metrics"]} == {"Retrainings", "RetrainSeconds"}
+    assert directive["Dimensions"] == [["outcome"]]
+    assert {metric["Name"] for metric in directive["Metrics"]} == {"retrainings", "retrain_seconds"}
     assert {metric["Name"] for metric in directive["Metrics"]} <= metrics.keys()
     assert json.loads(json.dumps(outcome)) == outcome
 

@@ -23,10 +23,17 @@ def test_values_are_taken_from_the_environment() -> None:
             "DIGITS_ALLOWED_ORIGINS": "https://a.example, https://b.example,",
             "DIGITS_MODEL_TTL_SECONDS": "1.5",
             "DIGITS_BASE_PATH": "digits/",
+            "POWERTOOLS_METRICS_NAMESPACE": "LambdaDigits/stack",
         }
     )
     assert settings == Settings(
-        "b", "eu-central-1", "http://store", ("https://a.example", "https://b.example"), 1.5, "/digits"
+        "b",
+        "eu-central-1",
+        "http://store",
+        ("https://a.example", "https://b.example"),
+        1.5,
+        "/digits",
+        metrics_namespace="LambdaDigits/stack",
     )
 
 
