@@ -30,7 +30,6 @@ from benchmarks.emulator import (
     HANDLER,
     Container,
     artifact_environment,
-    bare_python,
     emulated,
     link_runtime_client,
 )
@@ -43,7 +42,7 @@ from digits.registry.layout import BATCH_IN
 from digits.registry.versions import Registry
 from functions.batch.results import Document
 from functions.batch.runs import lines_key
-from local.build import BATCH
+from local.build import BATCH, bare_python
 from local.stack import running_store
 from local.store import BUCKET
 from training.artifacts import read_folder

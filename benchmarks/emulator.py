@@ -8,7 +8,6 @@ import os
 import platform
 import re
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
@@ -79,11 +78,6 @@ def artifact_environment(
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
         **store,
     }
-
-
-def bare_python() -> list[str]:
-    """Return the command of this interpreter without the development environment's packages."""
-    return [sys._base_executable, "-s"]  # type: ignore[attr-defined]
 
 
 def link_runtime_client(folder: Path) -> Path:

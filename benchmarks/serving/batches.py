@@ -9,6 +9,7 @@ from benchmarks import emulator
 from benchmarks.serving import events
 from benchmarks.serving.calls import call_handler
 from benchmarks.serving.yardsticks import Yardsticks
+from local.build import bare_python
 
 
 def measure(yardsticks: Yardsticks, rounds: int) -> dict[str, list[float]]:
@@ -16,7 +17,7 @@ def measure(yardsticks: Yardsticks, rounds: int) -> dict[str, list[float]]:
     ours, theirs = events.batches(), {"tensorflow": events.bare_batch()}
     found: dict[str, list[float]] = {name: [] for name in (*ours, *theirs)}
     for _ in range(rounds):
-        measured = call_handler(emulator.bare_python(), yardsticks.ours, emulator.HANDLER, ours)
+        measured = call_handler(bare_python(), yardsticks.ours, emulator.HANDLER, ours)
         measured |= call_handler([sys.executable], yardsticks.tensorflow, "tensorflow_predict.batch", theirs)
         for name, each in measured.items():
             found[name].append(statistics.median(each["seconds"]))

@@ -10,6 +10,7 @@ from benchmarks import emulator
 from benchmarks.serving import events, load
 from benchmarks.serving.calls import call_handler, median_milliseconds
 from benchmarks.serving.yardsticks import Yardsticks
+from local.build import bare_python
 
 PHASES = ("token", "decode", "canonical", "inference", "encoding")
 
@@ -18,7 +19,7 @@ def measure(
     yardsticks: Yardsticks, counts: Sequence[int], sides: Sequence[int], concurrencies: Sequence[int]
 ) -> dict[str, Any]:
     """Return the medians by number of images, by their side and by concurrency, and those of each phase."""
-    bare = emulator.bare_python()
+    bare = bare_python()
     one = {"one": events.sample()}
     by_count = {str(count): events.of_images(count) for count in counts}
     by_side = {str(side): events.of_side(side) for side in sides}

@@ -19,6 +19,7 @@ from benchmarks.ports import reserved_port, wait_for
 from benchmarks.serving.calls import time_calls
 from benchmarks.serving.events import DIGIT
 from benchmarks.serving.yardsticks import Yardsticks
+from local.build import bare_python
 from local.lambda_invoke import EVENT_TOKEN
 from local.server import HOST
 
@@ -47,7 +48,7 @@ def _served(yardsticks: Yardsticks) -> Iterator[int]:
     server.mkdir()
     empty.mkdir()
     emulator.link_packages(server, ("uvicorn", "click", "h11"))
-    command = [*emulator.bare_python(), "-m", "uvicorn", "asgi:app", "--log-level", "warning"]
+    command = [*bare_python(), "-m", "uvicorn", "asgi:app", "--log-level", "warning"]
     command += ["--lifespan", "off", "--no-access-log", "--port"]
     path = os.pathsep.join((yardsticks.ours["PYTHONPATH"], str(server), str(yardsticks.handlers)))
     environment = {"PATH": os.environ["PATH"], **yardsticks.ours, "PYTHONPATH": path}

@@ -11,6 +11,7 @@ from shutil import copytree
 
 from benchmarks import emulator
 from benchmarks.serving import events
+from local.build import bare_python
 
 _HANDLERS = Path(__file__).parents[1] / "handlers"
 
@@ -61,7 +62,7 @@ def lay_out(folder: Path, store: dict[str, str], trained: Path) -> Yardsticks:
     client = folder / "client"
     client.mkdir()
     handlers = copytree(_HANDLERS, folder / "handlers")
-    subprocess.run([*emulator.bare_python(), "-m", "compileall", "-q", str(handlers)], check=True)
+    subprocess.run([*bare_python(), "-m", "compileall", "-q", str(handlers)], check=True)
     ours = emulator.artifact_environment(emulator.link_runtime_client(client), store)
     path = os.pathsep.join(map(str, (handlers, emulator.LAYER_FOLDERS[0], client)))
     tensorflow = {"MODEL": str(trained / "model.keras"), "TF_CPP_MIN_LOG_LEVEL": "3", "HOME": str(handlers)}
@@ -70,7 +71,7 @@ def lay_out(folder: Path, store: dict[str, str], trained: Path) -> Yardsticks:
 
 def candidates(found: Yardsticks, requests: int) -> dict[str, Candidate]:
     """Return the candidates that take turns in a round, by name."""
-    bare = emulator.bare_python()
+    bare = bare_python()
     return {
         "empty": Candidate(bare, "empty.handler", found.floor, requests),
         "hello": Candidate(bare, "hello.handler", found.floor, requests),

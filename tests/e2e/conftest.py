@@ -12,12 +12,11 @@ from benchmarks.emulator import (
     HANDLER,
     Container,
     artifact_environment,
-    bare_python,
     emulated,
     is_supported,
     link_runtime_client,
 )
-from local.build import BUILD, FUNCTION, LAYERS
+from local.build import BUILD, FUNCTION, LAYERS, bare_python
 from local.store import EmbeddedStore
 
 

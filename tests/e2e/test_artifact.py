@@ -25,16 +25,15 @@ from benchmarks.emulator import (
     LAYER_FOLDERS,
     Container,
     artifact_environment,
-    bare_python,
     emulated,
 )
 from functions.predict_api import page, reference
-from local.build import FUNCTION, LAYERS
+from local.build import FUNCTION, LAYERS, bare_python
 from local.store import EmbeddedStore
 from tests import doors, events
 from tests.conftest import Handler
+from tests.contract import CONTRACT, TOKEN
 from tests.doors import Request
-from tests.integration.test_doors import CONTRACT, TOKEN
 
 RUNTIME_LAYER, DIGITS_LAYER = LAYER_FOLDERS
 MOST_BYTES = 95_000_000

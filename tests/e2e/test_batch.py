@@ -17,14 +17,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from benchmarks.emulator import Container, artifact_environment, bare_python, emulated
+from benchmarks.emulator import Container, artifact_environment, emulated
 from digits.registry.bucket import Bucket
 from digits.registry.versions import Registry
 from functions.batch.answering import Reading
 from functions.batch.results import Document
 from functions.batch.runs import lines_key, summary_key
 from local import batch
-from local.build import BATCH
+from local.build import BATCH, bare_python
 from local.store import BUCKET, EmbeddedStore
 from tests import events
 from tests.conftest import ROOT

@@ -79,7 +79,6 @@ def template() -> dict[str, Any]:
 
 
 @pytest.fixture
-def resources(template: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> Resources:
+def resources(template: dict[str, Any]) -> Resources:
     """The CloudFormation resources, as if everything had been built and uploaded."""
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
     return transformed(template)

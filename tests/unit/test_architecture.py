@@ -15,8 +15,6 @@ from typing import Any
 import pytest
 from samcli.yamlhelper import yaml_parse
 
-from functions.predict_api.settings import Settings
-from functions.retrain.settings import Settings as RetrainSettings
 from local.store import EmbeddedStore
 
 ROOT = Path(__file__).parents[2]
@@ -189,26 +187,6 @@ def test_one_python_everywhere() -> None:
     dockerfile = (ROOT / "functions/retrain/Dockerfile").read_text()
     assert set(re.findall(r"^FROM \S+/python:(\S+)", dockerfile, re.MULTILINE)) == {wanted}
     assert sys.version_info[:2] == tuple(int(part) for part in wanted.split("."))
-
-
-@pytest.mark.parametrize(
-    ("function", "settings"), [("PredictApiFunction", Settings), ("RetrainFunction", RetrainSettings)]
-)
-def test_the_template_sets_the_variables_that_the_settings_read(
-    function: str, settings: type[Settings | RetrainSettings]
-) -> None:
-    template = yaml_parse((ROOT / "template.yaml").read_text())
-    variables = template["Resources"][function]["Properties"]["Environment"]["Variables"]
-    read: set[str] = set()
-
-    class Recording(dict[str, str]):
-        def get(self, key: str, default: str = "") -> str:  # type: ignore[override]
-            read.add(key)
-            return default
-
-    settings.from_environment(Recording())
-    of_aws = {"AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"}
-    assert variables.keys() == read - of_aws
 
 
 def test_the_scheduled_event_is_the_sample_event() -> None:

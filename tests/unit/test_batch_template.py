@@ -11,7 +11,7 @@ from digits.registry.layout import BATCH, BATCH_IN, BATCH_NEXT, BATCH_OUT, BATCH
 from functions.batch.orders import Order
 from local.lambda_invoke import BATCH_SAMPLE
 from tests import events
-from tests.template import Resources
+from tests.template import Resources, granted, of_lambda, policies_of
 
 QUEUE = {"Fn::GetAtt": ["BatchFailures", "Arn"]}
 MACHINE = {"Ref": "BatchStateMachine"}
@@ -21,31 +21,6 @@ THE_BUCKET = {"Fn::GetAtt": ["Bucket", "Arn"]}
 def under(*prefixes: str) -> set[str]:
     """Return how the template names objects under prefixes."""
     return {json.dumps({"Fn::Sub": f"${{Bucket.Arn}}/{prefix}*"}) for prefix in prefixes}
-
-
-def granted(policies: list[Any]) -> dict[str, set[str]]:
-    """Return on what each action is allowed; nothing else may be in the policies."""
-    allowed: dict[str, set[str]] = {}
-    for statement in (each for policy in policies for each in policy["PolicyDocument"]["Statement"]):
-        assert statement["Effect"] == "Allow"
-        for action in _listed(statement["Action"]):
-            allowed.setdefault(action, set()).update(map(json.dumps, _listed(statement["Resource"])))
-    return allowed
-
-
-def _listed(value: Any) -> list[Any]:
-    return value if isinstance(value, list) else [value]
-
-
-def policies_of(resources: Resources, role: str) -> list[Any]:
-    """Return the policies of a role, with those that are attached to it."""
-    attached = [
-        properties
-        for name, properties in resources.items()
-        if name.startswith("AWS::IAM::Policy ") and {"Ref": role} in properties["Roles"]
-    ]
-    own: list[Any] = resources[f"AWS::IAM::Role {role}"]["Policies"]
-    return own + attached
 
 
 def test_the_function_is_told_what_is_dropped_and_what_goes_on_and_of_nothing_that_it_writes_else(
@@ -75,13 +50,14 @@ def test_the_bucket_tells_eventbridge_and_forgets_what_runs_left(resources: Reso
 
 
 def test_the_function_may_do_what_its_code_does_and_no_more(resources: Resources) -> None:
-    assert granted(policies_of(resources, "BatchFunctionRole")) == {
+    assert granted(policies_of(resources, "BatchRole")) == {
         "s3:GetObject": under(MODELS, BATCH),
         "s3:PutObject": under(BATCH_OUT, BATCH_WORK, BATCH_NEXT),
         "s3:AbortMultipartUpload": under(BATCH_OUT, BATCH_WORK, BATCH_NEXT),
         "s3:DeleteObject": under(BATCH_WORK, BATCH_NEXT),
         "s3:ListBucket": {json.dumps(THE_BUCKET)},
         "sqs:SendMessage": {json.dumps(QUEUE)},
+        **of_lambda("BatchLogGroup"),
     }
 
 

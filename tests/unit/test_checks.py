@@ -60,3 +60,25 @@ def test_a_check_that_does_not_pass_fails_the_lot_and_is_named() -> None:
     finished = run_check("nonsense", "links")
     assert finished.returncode == 1
     assert finished.stderr.splitlines()[-1] == "failed: nonsense"
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "framework"),
+    [
+        ("notes.py", 'KEY = "AKIA' + "Z7" * 8 + '"\n', "secrets"),
+        ("open.json", '{"Resources": {"B": {"Type": "AWS::S3::Bucket"}}}', "cloudformation"),
+    ],
+)
+def test_the_scan_finds_what_it_is_for(tmp_path: Path, name: str, text: str, framework: str) -> None:
+    (tmp_path / name).write_text(text)
+    command = [str(ROOT / ".ci/checkov"), "--framework", framework, "-f", str(tmp_path / name)]
+    finished = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert finished.returncode == 1, finished.stdout
+    assert "FAILED for resource" in finished.stdout
+
+
+def test_what_the_scan_leaves_out_is_a_short_list_with_reasons() -> None:
+    text = (ROOT / ".ci/checkov.yaml").read_text()
+    skipped = re.findall(r"^  # .+\n  - (CKV_\w+)$", text, re.MULTILINE)
+    assert skipped == yaml_parse(text)["skip-check"]
+    assert len(skipped) <= 7

@@ -47,7 +47,7 @@ def test_readers_and_writers_look_for_the_store_in_the_same_place(
     "endpoint",
     [
         f"{HERE}/s3",
-        "http://user:secret@127.0.0.1:9",
+        "http://user:secret@127.0.0.1:9",  # pragma: allowlist secret
         "127.0.0.1:9",
         "ftp://store",
         "http://::::",

@@ -1,0 +1,1 @@
+"""What CodeDeploy has done before a new version of the API gets traffic."""
