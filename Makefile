@@ -9,6 +9,8 @@ unexport PYTHONDONTWRITEBYTECODE
 
 API_PORT ?= 8000
 STORE_PORT ?= 9000
+# Of the functions but the retraining: x86_64 or arm64.
+ARCHITECTURE ?= x86_64
 EVENT ?= events/http_v2_predict_json.json
 
 # SAM empties the folder before it builds, and writes the template last. The image's id is written after everything.
@@ -17,6 +19,7 @@ BUILT_ALL := .aws-sam/build/image-id
 SOURCES := template.yaml samconfig.toml functions layers
 IMAGE_SOURCES := .dockerignore requirements/train.txt training
 IMAGE_ID := docker image inspect --format '{{.Id}}' retrainfunction:retrain
+SAM_BUILD = ARCHITECTURE=$(ARCHITECTURE) sam build --parameter-overrides Architecture=$(ARCHITECTURE)
 CHECKSUMS = find $(1) -name __pycache__ -prune -o -type f -exec cksum {} + | sort
 
 # Operators' targets use the store that `make serve` runs, or with STACK=… the bucket of a deployed stack.
@@ -128,7 +131,7 @@ bench-training: setup  ## measure how fast each recipe is and how good its model
 	@python -m benchmarks.training
 
 .PHONY: check
-check: setup  ## lint, format, types, javascript, template, shell, spelling, links, workflows
+check: setup  ## lint, format, types, javascript, template, security, shell, spelling, links, workflows
 	@.ci/check
 
 .PHONY: format
@@ -145,6 +148,8 @@ lock: setup  ## rewrite the hashed locks from pyproject.toml
 	@$(COMPILE) pyproject.toml --group train -c requirements/dev.txt -o requirements/train.txt
 	@$(COMPILE) pyproject.toml -c requirements/dev.txt -o layers/runtime/requirements.txt
 	@$(COMPILE) --group batch -c requirements/dev.txt -o functions/batch/requirements.txt
+	@$(COMPILE) --group pre_traffic -c requirements/dev.txt -o functions/pre_traffic/requirements.txt
+	@$(COMPILE) --group checkov -o requirements/checkov.txt
 	@echo uv | $(COMPILE) - -c requirements/dev.txt -o requirements/uv.txt
 
 .PHONY: build
@@ -154,16 +159,17 @@ build: setup $(BUILT)  ## build everything for Lambda except the retrain functio
 build-all: setup $(BUILT_ALL)  ## build everything including the retrain function's image, if anything changed; needs Docker
 
 $(BUILT): .aws-sam/sources | setup
-	@sam build --exclude RetrainFunction
+	@$(SAM_BUILD) --exclude RetrainFunction
 
 $(BUILT_ALL): .aws-sam/sources .aws-sam/image-sources | setup
-	@sam build
+	@$(SAM_BUILD)
 	@$(IMAGE_ID) > $@
 
 # Rewritten only if the contents changed since last time; otherwise nothing that depends on it is rebuilt.
 .aws-sam/sources: _always
 	@mkdir -p $(@D)
-	@$(call CHECKSUMS,$(SOURCES)) | cmp -s - $@ || $(call CHECKSUMS,$(SOURCES)) > $@
+	@{ echo $(ARCHITECTURE); $(call CHECKSUMS,$(SOURCES)); } > $@.new
+	@if cmp -s $@.new $@; then rm $@.new; else mv $@.new $@; fi
 
 # The engine may have lost the image since, or hold another checkout's under the same name.
 .aws-sam/image-sources: _always
@@ -187,10 +193,26 @@ start-api: setup build  ## serve the built function in Lambda's container (sam l
 openapi: setup  ## rewrite docs/openapi.json
 	@python -m local openapi > docs/openapi.json
 
+.PHONY: doctor
+doctor: setup build  ## examine what was built before it is deployed, and with STACK=… the account: [ARCHITECTURE=arm64]
+	@python -m local doctor --architecture $(ARCHITECTURE) $(if $(STACK),--stack "$(STACK)")
+
+# What a deployment is not told it takes from the stack that is there.
+CHOSEN := $(if $(filter-out file,$(origin ARCHITECTURE)),$(ARCHITECTURE))
+
 .PHONY: deploy
-deploy: setup build-all  ## build, deploy, train and publish the first model; needs Docker: [STACK=…] [PARAMETERS="Name=value …"]
-	@sam deploy --stack-name "$(or $(STACK),lambda-digits)" $(if $(PARAMETERS),--parameter-overrides $(PARAMETERS))
-	@python -m local finish-deploy "$(or $(STACK),lambda-digits)"
+deploy: export PARAMETERS := $(PARAMETERS)
+deploy: setup  ## build, examine, deploy and test: [STAGE=…] [STACK=…] [RETRAINING=off] [ARCHITECTURE=arm64] [PARAMETERS=…]
+	@python -m local deploy --stage "$(or $(STAGE),default)" $(if $(STACK),--stack "$(STACK)") \
+		$(if $(RETRAINING),--retraining $(RETRAINING)) $(if $(CHOSEN),--architecture $(CHOSEN))
+
+.PHONY: accept
+accept: setup  ## run the acceptance tests against a deployed stack: STACK=…
+	@python -m local accept "$(STACK)"
+
+.PHONY: destroy
+destroy: setup  ## delete a deployed stack, but not its bucket: STACK=…
+	@python -m local destroy "$(STACK)"
 
 .PHONY: clean
 clean:  ## delete .venv, builds, models and caches

@@ -5,13 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import os
+import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from digits.errors import ConfigurationError, DigitsError
+from digits.errors import ConfigurationError, DigitsError, OperationError
 from local import api_test
 from training.artifacts import OUTPUT
+
+MACHINES = ("x86_64", "arm64")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,8 +90,22 @@ def _add_deployment(commands: argparse._SubParsersAction[argparse.ArgumentParser
     output.add_argument("stack")
     output.add_argument("name")
 
-    finish = commands.add_parser("finish-deploy", help="give a deployed stack its first model and token")
-    finish.add_argument("stack")
+    doctor = commands.add_parser("doctor", help="examine what was built, and the account")
+    doctor.add_argument("--stack", default="", help="examine the account and this stack in it, too")
+
+    deployment = commands.add_parser("deploy", help="build, examine, deploy and test a stack")
+    deployment.add_argument("--stage", default="default", help="a section of samconfig.toml (default: %(default)s)")
+    deployment.add_argument("--stack", default="", help="its name (default: that of the stage)")
+    deployment.add_argument("--retraining", choices=("", "on", "off"), default="", help="off needs no Docker engine")
+    deployment.add_argument("--architecture", choices=("", *MACHINES), default="", help="of the functions")
+    deployment.epilog = "PARAMETERS in the environment sets parameters of the template: 'Name=value …'."
+    doctor.add_argument("--architecture", choices=MACHINES, default="x86_64", help="that it was built for")
+
+    destroy = commands.add_parser("destroy", help="delete a stack, but not its bucket")
+    destroy.add_argument("stack")
+
+    accept = commands.add_parser("accept", help="run the acceptance tests against a deployed stack")
+    accept.add_argument("stack")
 
 
 def _run(options: argparse.Namespace) -> None:
@@ -114,6 +132,8 @@ def _run(options: argparse.Namespace) -> None:
         from functions.predict_api.app import app_from_environment
 
         print(json.dumps(app_from_environment({}).openapi(), indent=1, ensure_ascii=False))
+    elif options.command == "doctor":
+        _examine(options)
     elif options.command == "tensor":
         print(json.dumps(api_test.tensor_request(options.image)))
     else:
@@ -143,8 +163,23 @@ def _run_deployment(options: argparse.Namespace) -> None:
 
     if options.command == "stack-output":
         print(deploy.stack_output(options.stack, options.name))
+    elif options.command == "deploy":
+        parameters = tuple(shlex.split(os.environ.get("PARAMETERS", "")))
+        deploy.run(deploy.resolve(options.stage, options.stack, parameters, options.retraining, options.architecture))
+    elif options.command == "destroy":
+        deploy.destroy(options.stack)
     else:
-        deploy.finish(options.stack)
+        deploy.accept(options.stack)
+
+
+def _examine(options: argparse.Namespace) -> None:
+    from local.build import BUILD
+    from local.doctor.checklist import examine
+    from local.doctor.subject import Subject
+
+    root = Path(__file__).parents[1]
+    if count := len(examine(Subject(BUILD, root, options.architecture), options.stack)):
+        raise OperationError(f"{count} finding{'' if count == 1 else 's'}")
 
 
 if __name__ == "__main__":

@@ -23,7 +23,7 @@ from local.programs import program
 from local.stack import publish_latest, running_store
 
 # The sample events carry this token. It is worth nothing outside a store made for them.
-EVENT_TOKEN = "sample-token-for-local-events-only"
+EVENT_TOKEN = "sample-token-for-local-events-only"  # pragma: allowlist secret  # of samples alone
 RETRAIN = "RetrainFunction"
 _FUNCTIONS = {"schedule": RETRAIN, "batch": BATCH}
 SAMPLES = Path(__file__).parents[1] / "events/digits"

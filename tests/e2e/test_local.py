@@ -24,32 +24,14 @@ from local.build import FUNCTION
 from local.lambda_invoke import EVENT_TOKEN
 from local.programs import program
 from tests import events
+from tests.commands import clean_environment, found, served
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture
 def environment() -> dict[str, str]:
-    return {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "DIGITS_"))}
-
-
-@contextmanager
-def served(command: list[str], folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Run a command that serves; gives what it shows, and interrupts it in the end."""
-    with subprocess.Popen(command, cwd=folder, env=environment, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        lines = []
-        for line in process.stdout:
-            lines.append(line)
-            if "Ctrl-C" in line:
-                break
-        yield "".join(lines)
-        process.send_signal(signal.SIGINT)
-        assert process.wait(timeout=20) == 0
-
-
-def found(pattern: str, text: str) -> str:
-    match = re.search(pattern, text, re.MULTILINE)
-    assert match, text
-    return match[1]
+    return clean_environment()
 
 
 def test_serve_answers_its_own_curl_line_until_interrupted(trained: Path, environment: dict[str, str]) -> None:
@@ -156,3 +138,16 @@ def test_the_api_test_passes_against_sam_local_start_api(
     command = [sys.executable, "-m", "local", "start-api", "--artifacts", str(trained.parent), "--api-port"]
     with reserved_port() as port, sam_serving([*command, str(port)], environment):
         assert local_command.main(["api-test", "--url", f"http://127.0.0.1:{port}", "--token", EVENT_TOKEN]) == 0
+
+
+@pytest.mark.docker
+def test_sams_gateway_passes_the_acceptance_tests(build: Path, trained: Path, environment: dict[str, str]) -> None:
+    command = [sys.executable, "-m", "local", "start-api", "--artifacts", str(trained.parent), "--api-port"]
+    with reserved_port() as port, sam_serving([*command, str(port)], environment):
+        service = {"DIGITS_URL": f"http://127.0.0.1:{port}", "DIGITS_TOKEN": EVENT_TOKEN, "DIGITS_TEXT_ALONE": "1"}
+        suite = [sys.executable, "-m", "pytest", "-q", "-m", "", "-p", "no:cacheprovider", "tests/acceptance"]
+        finished = subprocess.run(
+            suite, cwd=ROOT, env=environment | service, capture_output=True, text=True, check=False
+        )
+        print(finished.stdout[-2_000:])
+        assert finished.returncode == 0

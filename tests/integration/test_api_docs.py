@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import subprocess
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -15,15 +13,9 @@ from functions.predict_api.app import app_from_environment
 from local.lambda_invoke import EVENT_TOKEN
 from local.programs import program
 from local.server import LocalServer
+from tests.api_commands import check_answer, commands
 
 ROOT = Path(__file__).parents[2]
-DOCUMENT = (ROOT / "docs/api.md").read_text()
-
-
-def commands() -> list[str]:
-    """Return the indented commands of the page that run curl, continuation lines joined."""
-    blocks = re.findall(r"(?:^    .+\n)+", DOCUMENT, re.MULTILINE)
-    return [re.sub(r"^    ", "", block, flags=re.MULTILINE) for block in blocks if "curl" in block]
 
 
 def test_there_are_commands() -> None:
@@ -36,19 +28,7 @@ def test_command_works(server: LocalServer, command: str) -> None:
     finished = subprocess.run(  # noqa: S602
         command, shell=True, cwd=ROOT, env=environment, capture_output=True, text=True, check=True
     )
-    answer: dict[str, Any] = json.loads(finished.stdout)
-    if "/v1/predict" in command:
-        answers = answer.get("predictions", [answer])
-        assert [each["pred"] for each in answers] == ([7, 1] if "1.png" in command else [7])
-    elif "fields" in command:
-        assert {name: field["text"] for name, field in answer["fields"].items()} == {"year": "2026", "zip": "79098"}
-    elif "/v1/read" in command:
-        assert (answer["text"], answer["warnings"]) == ("2026", [])
-    elif "infer" in command:
-        (output,) = answer["outputs"]
-        assert max(range(10), key=output["data"].__getitem__) == 7
-    else:
-        assert not answer.keys() & {"status", "detail"} or answer["status"] == "ok"
+    check_answer(command, json.loads(finished.stdout))
 
 
 def test_the_checked_in_openapi_document_is_the_applications() -> None:
