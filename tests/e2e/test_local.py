@@ -9,9 +9,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import IO
 
 import boto3
 import pytest
@@ -86,19 +89,26 @@ def test_serve_with_https_is_trusted_through_its_own_authority(trained: Path, en
 
 @contextmanager
 def sam_serving(command: list[str], environment: dict[str, str]) -> Iterator[None]:
-    """Run a server of the SAM CLI while the block runs."""
-    with subprocess.Popen(
-        command, env=environment, stderr=subprocess.PIPE, text=True, start_new_session=True
-    ) as process:
+    """Run a server of the SAM CLI while the block runs; what functions log would fill a pipe that nobody reads."""
+    with (
+        tempfile.TemporaryFile("w+") as log,
+        subprocess.Popen(command, env=environment, stderr=log, start_new_session=True) as process,
+    ):
         try:
-            assert process.stderr is not None
-            for line in process.stderr:
-                if "Running on" in line:
-                    break
+            end = time.monotonic() + 120
+            while "Running on" not in _text(log):
+                assert process.poll() is None, _text(log)
+                assert time.monotonic() < end, _text(log)
+                time.sleep(0.2)
             yield
         finally:
             os.killpg(process.pid, signal.SIGINT)  # as Ctrl-C in a terminal
-            process.communicate(timeout=60)
+            process.wait(timeout=60)
+
+
+def _text(log: IO[str]) -> str:
+    """Return what another process has written into a file so far."""
+    return os.pread(log.fileno(), 1_000_000, 0).decode(errors="replace")
 
 
 @pytest.mark.docker
