@@ -154,7 +154,7 @@ def check_prerequisites(deployment: Deployment) -> None:
     if not _succeeds(["make", "--version"]):
         missing.append("make")
     if missing:
-        raise ConfigurationError("there is no " + "; there is no ".join(missing))
+        raise ConfigurationError(f"a deployment needs {'; '.join(missing)}")
 
 
 def _succeeds(command: list[str]) -> bool:
@@ -223,8 +223,10 @@ def accept(stack: str) -> None:
     """Run the acceptance tests against a deployed stack.
 
     Raises:
+        ConfigurationError: there is no such stack.
         OperationError: one of them failed; the stack stays as it is.
     """
+    stack_output(stack, "ApiUrl")  # that there is one
     command = [sys.executable, "-m", "pytest", "-q", "tests/acceptance"]
     finished = subprocess.run(command, cwd=ROOT, env={**os.environ, "AWS_SAM_STACK_NAME": stack}, check=False)
     if finished.returncode:

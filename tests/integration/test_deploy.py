@@ -87,6 +87,11 @@ def test_a_deployment_that_is_not_accepted_says_so_and_stays(
     assert "token " not in capsys.readouterr().out
 
 
+def test_a_stack_that_is_not_there_is_not_tested(stack: str) -> None:
+    with pytest.raises(ConfigurationError, match="'elsewhere' cannot be described"):
+        deploy.accept("elsewhere")
+
+
 # The steps
 
 
@@ -180,7 +185,7 @@ def test_what_is_missing_is_said_before_anything_is_built(
     monkeypatch.setenv("AWS_ENDPOINT_URL_STS", "http://127.0.0.1:9")
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ConfigurationError, match=r"no credentials.*RETRAINING=off"):
+    with pytest.raises(ConfigurationError, match=r"needs credentials.*; a Docker.*RETRAINING=off"):
         deploy.check_prerequisites(resolve("default"))
     with pytest.raises(ConfigurationError) as caught:
         deploy.check_prerequisites(resolve("default", retraining="off"))
