@@ -83,9 +83,8 @@ def resolve(
     of_stage = shlex.split(stages[stage]["deploy"]["parameters"].get("parameter_overrides", ""))
     own, staged = _named(parameters), _named(of_stage)
     chosen = {"Retraining": retraining, "Architecture": architecture}
-    for parameter, variable in (("Retraining", "RETRAINING"), ("Architecture", "ARCHITECTURE")):
-        if parameter in own:
-            raise ConfigurationError(f"{parameter} is set by {variable}=…, as more than the template depends on it")
+    for parameter in chosen.keys() & own.keys():
+        raise ConfigurationError(f"{parameter} is set by {parameter.upper()}=…: more than the template depends on it")
     kept = {**DEFAULTS, **{each: value for each, value in _deployed(name).items() if each in DEFAULTS}}
     return Deployment(stage, name, {**kept, **staged, **{n: v for n, v in chosen.items() if v}, **own})
 

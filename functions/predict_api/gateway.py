@@ -21,6 +21,19 @@ def is_http(event: Any) -> bool:
     return "httpMethod" in event or "http" in event["requestContext"]
 
 
+def posted(path: str, headers: dict[str, str], body: str, *, is_base64: bool) -> dict[str, Any]:
+    """Return the event that an HTTP API would have made of a POST."""
+    return {
+        "version": "2.0",
+        "rawPath": path,
+        "rawQueryString": "",
+        "headers": headers,
+        "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": ""}, "stage": "$default"},
+        "body": body,
+        "isBase64Encoded": is_base64,
+    }
+
+
 def header(event: dict[str, Any], name: str) -> str | None:
     """Return a header of an event as it came, whatever else may be wrong with it."""
     for member in ("headers", "multiValueHeaders"):

@@ -26,7 +26,6 @@ try:  # Lambda's runtime has it; elsewhere there are no snapshots
 except ImportError:
     register_after_restore = register_before_snapshot = None
 
-PREDICT_PATH = "/v1/predict"  # of a document that comes without a path; one with the fields of a form is read
 SELF_TEST = {"self_test": True}  # sent by a deployment to the version that it is about to put live
 _DOCUMENT_MEMBERS = {"image", "pixels", "instances", "params"}
 
@@ -99,16 +98,8 @@ def _http_event(document: dict[str, Any]) -> dict[str, Any]:
     """Return the event that a gateway would have made of posting the document."""
     params = document.get("params")
     is_form = "fields" in document or (isinstance(params, dict) and "fields" in params)
-    path = problems.READ_PATH if is_form else PREDICT_PATH
-    return {
-        "version": "2.0",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"content-type": "application/json"},
-        "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": ""}, "stage": "$default"},
-        "body": json.dumps(document),
-        "isBase64Encoded": False,
-    }
+    path = problems.READ_PATH if is_form else problems.PREDICT_PATH
+    return gateway.posted(path, {"content-type": "application/json"}, json.dumps(document), is_base64=False)
 
 
 def _gateway_response(event: dict[str, Any], problem: dict[str, Any]) -> dict[str, Any]:

@@ -33,7 +33,7 @@ from functions.predict_api.errors import (
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER_SECONDS = 5
 INFERENCE_PROTOCOL_PATH = "/v2/"
-READ_PATH = "/v1/read"
+PREDICT_PATH, READ_PATH = "/v1/predict", "/v1/read"
 
 # The first row that the error is an instance of decides.
 STATUS_OF: tuple[tuple[type[DigitsError], HTTPStatus], ...] = (

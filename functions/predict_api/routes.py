@@ -108,7 +108,7 @@ async def model(request: Request) -> ModelSummary:
 
 
 @router.post(
-    "/v1/predict",
+    problems.PREDICT_PATH,
     name="predict",
     tags=["prediction"],
     summary="Read handwritten digits",

@@ -18,6 +18,7 @@ from digits.model.proof import LoadedModel
 from digits.registry.layout import TOKENS_KEY
 from digits.registry.store import ObjectReader, StoredObject
 from digits.registry.tokens import TokenRecord
+from functions.predict_api import gateway, problems
 from functions.predict_api.prediction import base64_png
 
 # Of the golden digits, how many may be told to be none, as a model may do with poor ones.
@@ -59,7 +60,7 @@ def self_test(ask: Ask, token: str, loaded: LoadedModel) -> dict[str, Any]:
     version, goldens = loaded.manifest.version, loaded.manifest.goldens
     read = 0
     for golden in goldens:
-        answer = ask(_post("/v1/predict", token, base64_png(golden.pixels())))
+        answer = ask(_post(problems.PREDICT_PATH, token, base64_png(golden.pixels())))
         body = json.loads(answer["body"])
         expected = max(range(len(golden.probabilities)), key=golden.probabilities.__getitem__)
         refused = answer["statusCode"] == 422 and "verdict" in body
@@ -76,7 +77,7 @@ def self_test(ask: Ask, token: str, loaded: LoadedModel) -> dict[str, Any]:
 def _read_line(ask: Ask, token: str, loaded: LoadedModel) -> None:
     """Have a number of the reader's goldens read; found on a page again, it need not be read without a mistake."""
     golden = loaded.numbers.get().record.goldens[0]
-    answer = ask(_post("/v1/read", token, base64_png(golden.pixels())))
+    answer = ask(_post(problems.READ_PATH, token, base64_png(golden.pixels())))
     if answer["statusCode"] != 200 or not json.loads(answer["body"])["text"]:
         raise CorruptModelError(f"a golden number of {loaded.manifest.version} is answered with {_brief(answer)}")
 
@@ -86,12 +87,5 @@ def _brief(answer: dict[str, Any]) -> str:
 
 
 def _post(path: str, token: str, png: str) -> dict[str, Any]:
-    return {
-        "version": "2.0",
-        "rawPath": path,
-        "rawQueryString": "",
-        "headers": {"authorization": f"Bearer {token}", "content-type": "image/png"},
-        "requestContext": {"http": {"method": "POST", "path": path, "sourceIp": "127.0.0.1"}, "stage": "$default"},
-        "body": png,
-        "isBase64Encoded": True,
-    }
+    headers = {"authorization": f"Bearer {token}", "content-type": "image/png"}
+    return gateway.posted(path, headers, png, is_base64=True)

@@ -82,13 +82,14 @@ class RequestLog:
 
     def tell(self, told: Told) -> None:
         """Note an answer: what is accepted, how certain it is, and what is refused."""
-        for each in _single(told):
+        answers = list(_single(told))
+        self.counts["answers"] = len(answers)
+        for each in answers:
             if isinstance(each, Problem):
                 self.counts[f"refused_{each.verdict or 'unusable'}"] += 1
             else:
                 self.counts["accepted" if each.accepted else "doubtful"] += 1
                 self.counts[next(name for least, name in _BUCKETS.items() if each.conf >= least)] += 1
-        self.counts["answers"] = len(list(_single(told)))
 
 
 def _single(told: Told) -> Iterator[Prediction | FieldNumber | Problem]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, cached_property
 from pathlib import Path
 
 import botocore.session
@@ -52,26 +52,25 @@ class Code:
 
     def actions(self) -> set[str]:
         """Return what the handler may ask of AWS, in IAM's words."""
-        found = set()
-        for node in self._reached():
-            for call in (each for each in ast.walk(node) if isinstance(each, ast.Call)):
-                if isinstance(call.func, ast.Attribute):
-                    asked = {(call.func.attr, keyword.arg or "") for keyword in call.keywords}
-                    found |= {action for each, action in ACTIONS.items() if each in asked}
-        return found
+        asked = {(method, keyword.arg or "") for method, call in self._calls for keyword in call.keywords}
+        return {action for each, action in ACTIONS.items() if each in asked}
 
     def unknown(self) -> set[str]:
         """Return the methods of boto3's clients that may be called and are not in the table of actions."""
-        calls = (each for node in self._reached() for each in ast.walk(node) if isinstance(each, ast.Call))
-        methods = ((each.func.attr, each) for each in calls if isinstance(each.func, ast.Attribute))
-        known = {method for method, _ in ACTIONS}
-        return {name for name, call in methods if name in _operations() - known and _is_of_boto3(call)}
+        others = _operations() - {method for method, _ in ACTIONS}
+        return {method for method, call in self._calls if method in others and _is_of_boto3(call)}
 
     def variables(self) -> set[str]:
         """Return the project's variables of the environment that stand anywhere in the modules."""
         nodes = (node for tree in self._modules.values() for node in ast.walk(tree))
         texts = (node.value for node in nodes if isinstance(node, ast.Constant) and isinstance(node.value, str))
         return {text for text in texts if _VARIABLE.fullmatch(text)}
+
+    @cached_property
+    def _calls(self) -> list[tuple[str, ast.Call]]:
+        """The calls of methods in what is reached, with the method's name."""
+        calls = (each for node in self._reached() for each in ast.walk(node) if isinstance(each, ast.Call))
+        return [(call.func.attr, call) for call in calls if isinstance(call.func, ast.Attribute)]
 
     def _read(self, module: str) -> None:
         path = self._path(module)
@@ -122,7 +121,7 @@ class Code:
 class _AtRuntime(ast.NodeTransformer):
     """Leaves out what stands there for type checkers alone."""
 
-    def visit_If(self, node: ast.If) -> ast.AST | None:  # the name is ast's
+    def visit_If(self, node: ast.If) -> ast.AST | None:
         """Drop a branch that is never taken."""
         only_types = isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         return None if only_types else self.generic_visit(node)
