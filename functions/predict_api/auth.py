@@ -38,7 +38,6 @@ class Gate:
             parse=TokenSet.from_json,
             missing=lambda: NoTokensError("no token has been issued yet"),
             ttl_seconds=ttl_seconds,
-            keep_when_missing=False,
             greatest_age_seconds=greatest_age_seconds,
             longest_backoff=1,  # a token that is revoked in an outage ends as soon as any other
         )

@@ -23,13 +23,14 @@ class Container:
     """The state behind the routes; it may be used from many threads.
 
     Attributes:
-        warm: set once a prediction has been asked for.
+        warm: set once a prediction has been asked for; reads_numbers, once a number has.
     """
 
     reader: ObjectReader
     model: LiveModel
     gate: Gate
     workers: Workers
+    reads_numbers: Event
     warm: Event = field(default_factory=Event)
 
     @classmethod
@@ -39,9 +40,16 @@ class Container:
         Args:
             threads: whether requests come at the same time, as from a server, and must not block each other.
         """
-        model = live_model(reader, settings.model_ttl_seconds, settings.model_version)
-        gate = Gate(reader, settings.model_ttl_seconds, settings.token_age_seconds)
-        return cls(reader, model, gate, Workers(threads))
+        reads_numbers = Event()
+        ttl_seconds, version = settings.model_ttl_seconds, settings.model_version
+        model = live_model(reader, ttl_seconds, version, reads_numbers=reads_numbers.is_set)
+        gate = Gate(reader, ttl_seconds, settings.token_age_seconds)
+        return cls(reader, model, gate, Workers(threads), reads_numbers)
+
+    def authenticate(self, *tokens: str | None) -> str:
+        """Return the name of the first valid token, with the model asked for meanwhile; raises as the gate does."""
+        self.model.begin()
+        return self.gate.authenticate(*tokens)
 
     def warm_up(self) -> None:
         """Load what there is, before a request needs it; where there is nothing, the first request will look.

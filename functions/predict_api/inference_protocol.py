@@ -59,7 +59,7 @@ ContainerOf = Annotated[Container, Depends(_container)]
 
 
 async def _caller(request: Request, container: ContainerOf) -> str:
-    name = await container.workers.run(container.gate.authenticate, header_token(request))
+    name = await container.workers.run(container.authenticate, header_token(request))
     request.state.log.token = name
     return name
 
@@ -97,6 +97,8 @@ async def _named_model(
 ) -> Served:
     if name not in (DIGITS, NUMBERS):
         raise NotFoundError(f"there is no model of that name; the models are {DIGITS!r} and {NUMBERS!r}")
+    if name == NUMBERS:
+        container.reads_numbers.set()
     return await container.workers.run(lambda: Served.of(name, container.model.get()))
 
 

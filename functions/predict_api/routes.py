@@ -15,9 +15,9 @@ from digits.numbers import NO_HINTS, Hints
 from digits.pictures.rows import MOST_ROWS
 from digits.registry.live import LiveModel
 from functions.predict_api import bodies, problems
-from functions.predict_api.auth import TOKEN_HEADERS, Gate, header_token
+from functions.predict_api.auth import TOKEN_HEADERS, header_token
 from functions.predict_api.bodies import ContentEncoding
-from functions.predict_api.container import container_of
+from functions.predict_api.container import Container, container_of
 from functions.predict_api.errors import QueryError
 from functions.predict_api.fields import FormPayload, read_form_payload
 from functions.predict_api.numbers import describe_reader, find_each, hints_of, read_each, read_form
@@ -63,16 +63,16 @@ async def _admit(request: Request, _encoding: ContentEncoding = "") -> Admitted:
     if token is None:
         body = await read_envelope(request)
     with timing.phase("token"):
-        request.state.log.token = await container.workers.run(_caller, container.gate, token, body)
+        request.state.log.token = await container.workers.run(_caller, container, token, body)
     return Admitted(body or await read_body(request), timing)
 
 
-def _caller(gate: Gate, token: str | None, envelope: Body | None) -> str:
+def _caller(container: Container, token: str | None, envelope: Body | None) -> str:
     """Return the token's name; an envelope is parsed only for those who have a valid token somewhere in it."""
     if envelope is None:
-        return gate.authenticate(token)
-    gate.authenticate(*possible_tokens(envelope))
-    return gate.authenticate(envelope_token(envelope))
+        return container.authenticate(token)
+    container.authenticate(*possible_tokens(envelope))
+    return container.authenticate(envelope_token(envelope))
 
 
 @router.get("/health", tags=["service"], summary="Is the process up?")
@@ -161,6 +161,7 @@ async def read_numbers(
     What holds no digit is a problem with a `verdict`: `blank`, `no_contrast` or `not_a_digit`.
     """
     hints = hints_of(length, rows)
+    container_of(request).reads_numbers.set()
     return await _answered(request, admitted, _read_either, partial(_read, hints=hints))
 
 

@@ -41,6 +41,11 @@ class WithToken:
         """See `ObjectReader.get`."""
         return StoredObject(self._tokens, "of-the-test") if key == TOKENS_KEY else self._reader.get(key, etag)
 
+    def begin(self, key: str, etag: str | None = None) -> None:
+        """See `ObjectReader.begin`."""
+        if key != TOKENS_KEY:
+            self._reader.begin(key, etag)
+
     def reconnect(self) -> None:
         """See `ObjectReader.reconnect`."""
         self._reader.reconnect()

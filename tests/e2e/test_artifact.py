@@ -39,7 +39,7 @@ RUNTIME_LAYER, DIGITS_LAYER = LAYER_FOLDERS
 MOST_BYTES = 95_000_000
 PAGE_SUFFIXES = {".html", ".css", ".js", ".png", ".svg"}
 SWAGGER_UI = f"{LAYERS[0]}/python/fastapi_swagger/resources/"
-MOST_MODULES_COLD, MOST_MODULES = 660, 720
+MOST_MODULES_COLD, MOST_MODULES = 662, 720
 
 
 def files_of(*folders: Path) -> list[Path]:

@@ -11,7 +11,7 @@ from digits.errors import StoreError
 from digits.model.manifest import Manifest
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
-from digits.registry.cache import now
+from digits.registry.moments import now
 from digits.registry.store import S3Reader
 from digits.registry.versions import Registry
 from functions.predict_api import handler as predict_api
@@ -71,7 +71,7 @@ def test_tokens_older_than_their_greatest_age_let_nobody_in_while_the_store_is_a
 
     assert handler(events.load("http_v2_predict_json"))["statusCode"] == 200
     container = predict_api._application().state.container
-    container.model._reader = container.gate.tokens._reader = SimpleNamespace(get=away)
+    container.model._reader = container.gate.tokens._reader = SimpleNamespace(get=away, begin=lambda *_: None)
     freeze(predict_api, slept)
     response = handler(events.load("http_v2_predict_json"))
     assert response["statusCode"] == status

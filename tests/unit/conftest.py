@@ -40,6 +40,9 @@ class MemoryReader:
         stored = StoredObject(self._objects[key], sha256(self._objects[key]))
         return None if stored.etag == etag else stored
 
+    def begin(self, key: str, etag: str | None = None) -> None:
+        """Nothing is worth asking for ahead."""
+
     def reconnect(self) -> None:
         """Nothing is connected."""
 

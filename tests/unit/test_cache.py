@@ -12,7 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from digits.errors import CorruptModelError, NoModelError, ObjectNotFoundError, StoreError
-from digits.registry.cache import LONGEST_BACKOFF, CachedObject, Moment
+from digits.registry.cache import LONGEST_BACKOFF, CachedObject
+from digits.registry.moments import Moment
 from digits.registry.store import StoredObject
 
 
@@ -23,7 +24,11 @@ class FakeReader:
         self.data = data
         self.failure: Exception | None = None
         self.etags: list[str | None] = []
+        self.ahead: list[tuple[str, str | None]] = []
         self.delay_seconds = 0.0
+
+    def begin(self, key: str, etag: str | None = None) -> None:
+        self.ahead.append((key, etag))
 
     def get(self, key: str, etag: str | None = None) -> StoredObject | None:
         self.etags.append(etag)
@@ -51,7 +56,6 @@ class Clock:
 def cached(
     reader: FakeReader,
     clock: Clock,
-    keep_when_missing: bool = True,
     greatest_age_seconds: float = float("inf"),
     longest_backoff: float = LONGEST_BACKOFF,
 ) -> CachedObject[str]:
@@ -61,7 +65,6 @@ def cached(
         parse=bytes.decode,
         missing=lambda: NoModelError("nothing"),
         ttl_seconds=60,
-        keep_when_missing=keep_when_missing,
         greatest_age_seconds=greatest_age_seconds,
         longest_backoff=longest_backoff,
         clock=clock,
@@ -159,7 +162,6 @@ def test_a_failure_keeps_nothing_of_what_failed_in_memory() -> None:
         parse=refuse,
         missing=lambda: NoModelError("nothing"),
         ttl_seconds=60,
-        keep_when_missing=True,
     )
     with pytest.raises(CorruptModelError):
         value.get()
@@ -180,17 +182,27 @@ def test_what_is_expired_is_asked_for_at_once() -> None:
     assert value.get() == "b"
 
 
-@pytest.mark.parametrize("keep", [True, False])
-def test_a_key_that_vanishes_keeps_or_ends_the_value_as_asked(keep: bool) -> None:
+def test_a_key_that_vanishes_keeps_the_value_until_its_greatest_age() -> None:
     reader, clock = FakeReader(b"a"), Clock()
-    value = cached(reader, clock, keep_when_missing=keep)
+    value = cached(reader, clock, greatest_age_seconds=100)
     value.get()
     reader.data, clock.now = None, 61
-    if keep:
-        assert value.get() == "a"
-    else:
-        with pytest.raises(NoModelError):
-            value.get()
+    assert value.get() == "a"
+    clock.now = 101
+    with pytest.raises(NoModelError):
+        value.get()
+
+
+def test_what_is_due_may_be_asked_for_ahead() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.begin()
+    assert reader.ahead == [("key", None)]
+    value.get()
+    value.begin()
+    clock.now = 61
+    value.begin()
+    assert reader.ahead == [("key", None), ("key", "a")]
 
 
 def together(value: CachedObject[str], count: int) -> list[str]:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from digits.errors import NoTokensError
-from digits.registry.tokens import TokenSet
+from digits.errors import NoTokensError, ObjectNotFoundError
+from digits.registry.tokens import TokenSet, add
 
 
 def token_file(**named: str) -> bytes:
@@ -42,3 +44,20 @@ def test_an_empty_file_lets_nobody_in() -> None:
 def test_an_unreadable_file_is_an_error(data: bytes) -> None:
     with pytest.raises(NoTokensError):
         TokenSet.from_json(data)
+
+
+def test_a_record_that_was_damaged_is_told_from_a_token_that_is_not_valid() -> None:
+    bucket: Any = SimpleNamespace(get=_absent, create=lambda _, data: written.append(data))
+    written: list[bytes] = []
+    add(bucket, "web", "a")
+    assert TokenSet.from_json(written[0]).name_of("a") == "web"
+    digest = hashlib.sha256(b"a").hexdigest()
+    flipped = ("0" if digest[0] != "0" else "1") + digest[1:]
+    for damaged in (written[0].replace(digest.encode(), flipped.encode()), written[0].replace(b'"web"', b'"wea"')):
+        assert damaged != written[0]
+        with pytest.raises(NoTokensError):
+            TokenSet.from_json(damaged)
+
+
+def _absent(key: str) -> None:
+    raise ObjectNotFoundError(key)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from digits.errors import DigitsError, ObjectNotFoundError
+from digits.registry.moments import Moment, now
 from digits.registry.store import ObjectReader
 
 # After a failed read with nothing to fall back on, callers get the same failure for this long.
@@ -17,26 +17,6 @@ RETRY_SECONDS = 1.0
 LONGEST_BACKOFF = 8
 
 logger = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Moment:
-    """A point in time by two clocks, in seconds.
-
-    The monotonic one may stand still while Lambda freezes a container; the wall clock may be set.
-    """
-
-    monotonic: float
-    wall: float
-
-    def until(self, later: Moment) -> float:
-        """Return the seconds up to a later moment: the larger of what the two clocks say."""
-        return max(later.monotonic - self.monotonic, later.wall - self.wall)
-
-
-def now() -> Moment:
-    """Return this moment."""
-    return Moment(time.monotonic(), time.time())
 
 
 @dataclass(frozen=True)
@@ -75,7 +55,6 @@ class CachedObject[T]:
         parse: Callable[[bytes], T],
         missing: Callable[[], DigitsError],
         ttl_seconds: float,
-        keep_when_missing: bool,
         greatest_age_seconds: float = float("inf"),
         longest_backoff: float = LONGEST_BACKOFF,
         clock: Callable[[], Moment] = now,
@@ -84,9 +63,7 @@ class CachedObject[T]:
 
         Args:
             parse: makes the value; what it raises counts as a failed read.
-            missing: makes the error for a missing key.
-            keep_when_missing: if true, a key that has gone counts as a failed read, and the last
-                good value stays; if false, the value goes too.
+            missing: makes the error for a missing key; one that has gone counts as a failed read.
             greatest_age_seconds: how long a value is returned after the store last confirmed it.
         """
         self._reader = reader
@@ -94,7 +71,6 @@ class CachedObject[T]:
         self._parse = parse
         self._missing = missing
         self._ttl_seconds = ttl_seconds
-        self._keep_when_missing = keep_when_missing
         self._greatest_age_seconds = greatest_age_seconds
         self._longest_backoff = longest_backoff
         self._clock = clock
@@ -106,6 +82,11 @@ class CachedObject[T]:
     def expire(self) -> None:
         """Make the next caller re-check the store."""
         self._checked_at = None
+
+    def begin(self) -> None:
+        """Have the store asked already if that is due, while the caller does something else before `get`."""
+        if self._is_due() and not self._lock.locked():
+            self._reader.begin(self._key, self._state.etag)
 
     @property
     def value(self) -> T | None:
@@ -145,8 +126,7 @@ class CachedObject[T]:
         try:
             self._state = self._read()
         except ObjectNotFoundError:
-            kept = self._state if self._keep_when_missing else _State[T]()
-            self._state = replace(kept, failure=self._missing())
+            self._state = replace(self._state, failure=self._missing())
         except DigitsError as error:
             # Without its causes, which would keep the refused model in memory.
             error.__cause__ = error.__context__ = None

@@ -2,32 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 from digits.errors import NoModelError
+from digits.model.identity import MODEL_FILE, READER_FILE
 from digits.model.proof import LoadedModel
 from digits.registry.cache import CachedObject
-from digits.registry.layout import POINTER_KEY, manifest_key
+from digits.registry.layout import POINTER_KEY, manifest_key, object_key
 from digits.registry.pointer import load_live, load_version
 from digits.registry.store import ObjectReader, read
 
 type LiveModel = CachedObject[LoadedModel]
 
 
-def live_model(reader: ObjectReader, ttl_seconds: float, version: str | None = None) -> LiveModel:
-    """Return the cache of the model to serve; the store is first asked by `get`.
+def live_model(
+    reader: ObjectReader,
+    ttl_seconds: float,
+    version: str | None = None,
+    *,
+    reads_numbers: Callable[[], bool] = lambda: False,
+) -> LiveModel:
+    """Return the cache of the model to serve; the store is first asked by `begin` or `get`.
 
     Args:
         version: serve this version instead of the live one; None serves the live one.
+        reads_numbers: tells whether a version's reader will be wanted, so that it is fetched beside the model.
     """
     bytes_of = partial(read, reader)
+
+    def begin(version: str) -> None:
+        for name in (MODEL_FILE, READER_FILE) if reads_numbers() else (MODEL_FILE,):
+            reader.begin(object_key(version, name))
+
     return CachedObject(
         reader,
         manifest_key(version) if version else POINTER_KEY,
-        parse=partial(load_version, bytes_of, version) if version else partial(load_live, bytes_of),
+        parse=partial(load_version, bytes_of, version) if version else partial(load_live, bytes_of, begin=begin),
         missing=partial(_no_model, version),
         ttl_seconds=ttl_seconds,
-        keep_when_missing=True,
     )
 
 

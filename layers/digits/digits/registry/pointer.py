@@ -42,11 +42,18 @@ class Pointer(BaseModel):
             raise CorruptModelError(f"the pointer cannot be read: {first_problem(error)}") from error
 
 
-def load_live(read: Callable[[str], bytes], pointer_json: bytes) -> LoadedModel:
+def _nothing(version: str) -> None:
+    """Begin nothing."""
+
+
+def load_live(
+    read: Callable[[str], bytes], pointer_json: bytes, begin: Callable[[str], None] = _nothing
+) -> LoadedModel:
     """Load the version that the pointer names, and prove it.
 
     Args:
         read: returns the bytes of an object, or raises ObjectNotFoundError or StoreError.
+        begin: has the store asked for a version's networks ahead of `read`.
 
     Raises:
         CorruptModelError: pointer, manifest or model is missing or not what its digest says, or
@@ -54,6 +61,7 @@ def load_live(read: Callable[[str], bytes], pointer_json: bytes) -> LoadedModel:
         StoreError: the store did not answer.
     """
     pointer = Pointer.from_json(pointer_json)
+    begin(pointer.version)
     try:
         manifest_json = read(manifest_key(pointer.version))
     except ObjectNotFoundError as error:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol
@@ -18,11 +19,16 @@ from obstore.store import S3Store
 from digits.errors import ConfigurationError, ObjectNotFoundError, StoreError
 from digits.registry.credentials import container_credentials
 from digits.registry.endpoint import check_endpoint
+from digits.registry.moments import Moment, now
 
-# A read ends after TIMEOUT, or after twice that if the store first fails and then hangs. A re-check that
-# finds a new model reads three objects, all in one request.
 CONNECT_TIMEOUT = timedelta(seconds=1)
 TIMEOUT = timedelta(seconds=2)
+# No read is waited for longer, not even if the store first fails and then hangs. A cold start has two of them
+# after each other: tokens and pointer, then manifest and networks.
+LONGEST_SECONDS = 2.25
+# What was asked for ahead is not used if it is older, as in a container that was frozen meanwhile.
+FRESH_SECONDS = 5.0
+_THREADS = 16  # more than there are objects to read: a read that nobody waits for any more still has one
 # Nothing that is read here is nearly as large; a larger object would only fill the memory.
 LARGEST_OBJECT_BYTES = 16 * 2**20
 
@@ -46,6 +52,9 @@ class ObjectReader(Protocol):
             StoreError: the store did not answer, or refused.
         """
 
+    def begin(self, key: str, etag: str | None = None) -> None:
+        """Ask for an object ahead: `get` with the same arguments, if it comes soon, waits for this answer."""
+
     def reconnect(self) -> None:
         """Replace connections and credentials, because those in a restored snapshot are stale."""
 
@@ -55,6 +64,15 @@ def read(reader: ObjectReader, key: str) -> bytes:
     stored = reader.get(key)
     assert stored is not None
     return stored.data
+
+
+@dataclass(frozen=True)
+class _Begun:
+    """A read that is under way."""
+
+    etag: str | None
+    at: Moment
+    answer: Future[StoredObject | None]
 
 
 class S3Reader:
@@ -74,6 +92,8 @@ class S3Reader:
         # Always given, because the client would otherwise take an empty AWS_ENDPOINT_URL_S3 for an address.
         self._endpoint = endpoint or f"https://s3.{region}.{domain}"
         self._store = None if self._problem else self._connect()
+        self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
+        self._begun: dict[str, _Begun] = {}
 
     def reconnect(self) -> None:
         """See `ObjectReader.reconnect`."""
@@ -84,13 +104,34 @@ class S3Reader:
             self._bucket,
             region=self._region,
             config={"aws_endpoint_url_s3": self._endpoint},
-            client_options={"connect_timeout": CONNECT_TIMEOUT, "timeout": TIMEOUT, "allow_http": True},
+            client_options={
+                "connect_timeout": CONNECT_TIMEOUT,
+                "timeout": TIMEOUT,
+                "allow_http": True,
+                # A connection that died while the container was frozen would go on being used until it times out.
+                "pool_max_idle_per_host": "0",
+            },
             retry_config={"max_retries": 1, "retry_timeout": TIMEOUT},
             credential_provider=container_credentials(self._environment),
         )
 
+    def begin(self, key: str, etag: str | None = None) -> None:
+        """See `ObjectReader.begin`."""
+        if _asked_for(self._begun.get(key), etag) is None:
+            self._begun[key] = self._ask(key, etag)
+
     def get(self, key: str, etag: str | None = None) -> StoredObject | None:
         """See `ObjectReader.get`; raises ConfigurationError too, if bucket or endpoint are invalid."""
+        begun = _asked_for(self._begun.pop(key, None), etag) or self._ask(key, etag)
+        try:
+            return begun.answer.result(max(0.0, LONGEST_SECONDS - begun.at.until(now())))
+        except TimeoutError as error:
+            raise StoreError(f"the object store did not give {key} within {LONGEST_SECONDS} s") from error
+
+    def _ask(self, key: str, etag: str | None) -> _Begun:
+        return _Begun(etag, now(), self._threads.submit(self._read, key, etag))
+
+    def _read(self, key: str, etag: str | None) -> StoredObject | None:
         if self._store is None:
             raise ConfigurationError(self._problem)
         try:
@@ -107,6 +148,13 @@ class S3Reader:
             raise ObjectNotFoundError(key) from error
         except (BaseError, OSError) as error:
             raise StoreError(f"the object store did not give {key}: {str(error).partition('\n')[0]}") from error
+
+
+def _asked_for(begun: _Begun | None, etag: str | None) -> _Begun | None:
+    """Return a read that is under way if it is the one that is wanted, fresh, and has not failed."""
+    if begun is None or begun.etag != etag or begun.at.until(now()) > FRESH_SECONDS:
+        return None
+    return None if begun.answer.done() and begun.answer.exception() else begun
 
 
 def _configuration_problem(bucket: str, endpoint: str | None) -> str | None:

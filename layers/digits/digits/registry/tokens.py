@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
-from pydantic import BaseModel, TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter
 from pydantic.types import StringConstraints
 
 from digits.errors import ConflictError, NoTokensError, ObjectNotFoundError, OperationError
@@ -26,10 +26,16 @@ NAME_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"
 
 
 class TokenRecord(BaseModel):
-    """What is stored of a token."""
+    """What is stored of a token.
+
+    Attributes:
+        check: digest of name and token's digest, by which a record that was damaged is told from a token that is not
+            valid; earlier releases wrote none.
+    """
 
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
     created_at: datetime
+    check: str | None = None
 
 
 _FILE = TypeAdapter(dict[str, TokenRecord])
@@ -61,8 +67,8 @@ class TokenSet:
             NoTokensError: the file cannot be read.
         """
         try:
-            return cls(_FILE.validate_json(data))
-        except ValidationError as error:
+            return cls(_records(data))
+        except ValueError as error:
             raise NoTokensError("the token file cannot be read") from error
 
 
@@ -89,7 +95,8 @@ def add(bucket: Bucket, name: str, token: str) -> None:
     records, etag = _read(bucket)
     if name in records:
         raise ConflictError(f"there already is a token {name!r}: revoke it first, or choose another name")
-    records[name] = TokenRecord(sha256=_digest(token), created_at=datetime.now(UTC))
+    digest = _digest(token)
+    records[name] = TokenRecord(sha256=digest, created_at=datetime.now(UTC), check=_check(name, digest))
     try:
         _write(bucket, records, etag)
     except ConflictError:
@@ -119,14 +126,27 @@ def _digest(token: str) -> str:
     return sha256(token.encode())
 
 
+def _check(name: str, digest: str) -> str:
+    return sha256(f"{name} {digest}".encode())[:16]
+
+
+def _records(data: bytes) -> dict[str, TokenRecord]:
+    """Return what the file holds; raises ValueError if it is damaged."""
+    records = _FILE.validate_json(data)
+    damaged = [name for name, record in records.items() if record.check not in (None, _check(name, record.sha256))]
+    if damaged:
+        raise ValueError(f"the record of {damaged[0]!r} is damaged")
+    return records
+
+
 def _read(bucket: Bucket) -> tuple[dict[str, TokenRecord], str | None]:
     try:
         stored = bucket.get(TOKENS_KEY)
     except ObjectNotFoundError:
         return {}, None
     try:
-        return _FILE.validate_json(stored.data), stored.etag
-    except ValidationError as error:
+        return _records(stored.data), stored.etag
+    except ValueError as error:
         raise OperationError(f"{TOKENS_KEY} cannot be read; fix or delete it") from error
 
 
