@@ -16,7 +16,7 @@ from digits.registry.store import ObjectReader, S3Reader
 from functions.predict_api import page, problems
 from functions.predict_api.container import Container
 from functions.predict_api.cors import CORSMiddleware, CORSPolicy
-from functions.predict_api.middleware import CatchAllMiddleware, RequestMiddleware
+from functions.predict_api.middleware import CatchAllMiddleware, GuardMiddleware, RequestMiddleware
 from functions.predict_api.routes import router
 from functions.predict_api.settings import Settings
 from functions.predict_api.telemetry import LogMiddleware
@@ -79,6 +79,7 @@ def create_app(settings: Settings, reader: ObjectReader, *, threads: bool = True
             Middleware(RequestMiddleware, base_path=settings.base_path),
             Middleware(LogMiddleware, namespace=settings.metrics_namespace),
             Middleware(CORSMiddleware, policy=CORSPolicy(settings.allowed_origins)),
+            Middleware(GuardMiddleware),
             Middleware(CatchAllMiddleware),
         ],
         docs_url=None,  # which would load the scripts of another host

@@ -69,6 +69,10 @@ def regular(event: dict[str, Any]) -> dict[str, Any]:
     result["multiValueHeaders"] = {name: [value] for name, value in headers.items()}
     for name in ("path", "stage", "domainName"):
         context[name] = _text(context.get(name))
+    result["routeKey"] = _text(event.get("routeKey"))
+    parameters = event.get("pathParameters")
+    if isinstance(parameters, dict):
+        result["pathParameters"] = {_text(name): _text(value) for name, value in parameters.items()}
     if "http" in context:
         _complete_format_2(result, context)
     else:
@@ -172,7 +176,7 @@ def mounted(event: dict[str, Any], path: str, base_path: str) -> tuple[str, str]
 
 def _inner_path(event: dict[str, Any]) -> str | None:
     """Return the part of the matched resource that is the API's own path, parameters filled in, or None."""
-    resource = event.get("resource") or _text(event.get("routeKey")).partition(" ")[2]
+    resource = event.get("resource") or event.get("routeKey", "").partition(" ")[2]
     parameters = event.get("pathParameters")
     if not resource.startswith("/"):
         return None

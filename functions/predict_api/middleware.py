@@ -16,6 +16,9 @@ from functions.predict_api.cors import REQUEST_ID_HEADER
 ALWAYS_HEADERS = {"cache-control": "no-store", "referrer-policy": "no-referrer", "x-content-type-options": "nosniff"}
 HTTPS_HEADERS = {"strict-transport-security": "max-age=31536000"}
 
+# As many as a server takes on at a time; what comes on top would only have all of them wait longer.
+MOST_AT_A_TIME = 128
+
 logger = logging.getLogger(__name__)
 
 
@@ -61,6 +64,39 @@ class RequestMiddleware:
 def is_https(protocol: str | None) -> bool:
     """Tell whether the caller's own connection was encrypted; each proxy on the way adds what it saw at the end."""
     return (protocol or "").partition(",")[0].strip().lower() == "https"
+
+
+class GuardMiddleware:
+    """Refuses what would cost others: requests whose length can be understood in two ways, and too many at a time.
+
+    Neither comes to Lambda, which sends whole events, one at a time.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+        self._under_way = 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one request, or refuse it."""
+        if scope["type"] == "http" and (refusal := self._refusal(Headers(scope=scope))):
+            status, detail, headers = refusal
+            problem = problems.document(status, detail, scope["state"]["request_id"])
+            await problems.response(problem, headers)(scope, receive, send)
+            return
+        self._under_way += 1
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._under_way -= 1
+
+    def _refusal(self, headers: Headers) -> tuple[HTTPStatus, str, dict[str, str]] | None:
+        if "content-length" in headers and "transfer-encoding" in headers:
+            # What follows may be meant for somebody else (RFC 9112, 6.1), so the connection ends.
+            return HTTPStatus.BAD_REQUEST, "the request tells its length in two ways", {"connection": "close"}
+        if self._under_way >= MOST_AT_A_TIME:
+            detail = f"{MOST_AT_A_TIME} requests are being answered, and no more are taken on"
+            return HTTPStatus.SERVICE_UNAVAILABLE, detail, {"retry-after": "1"}
+        return None
 
 
 class CatchAllMiddleware:

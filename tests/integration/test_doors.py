@@ -165,6 +165,7 @@ ODD: dict[str, tuple[dict[str, Any], int]] = {
     "host with two ports": ({"+headers": {"host": "localhost:1:2"}}, 200),
     "host is null": ({"+headers": {"host": None}}, 200),
     "no parameters": ({"pathParameters": None, "resource": None, "routeKey": None}, 200),
+    "routes and parameters are half a character": ({"routeKey": "\ud800", "pathParameters": {"proxy": "\ud800"}}, 400),
     "parameters are a list": ({"pathParameters": []}, 200),
     "query is a text": ({"queryStringParameters": "explain=1", "rawQueryString": None}, 200),
     "query holds null": ({"queryStringParameters": {"x": None}, "multiValueQueryStringParameters": {"x": None}}, 200),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from functions.predict_api import page, reference
+from functions.predict_api import middleware, page, reference
 from functions.predict_api.app import app_from_environment
 from tests import doors, events
 from tests.conftest import Handler
@@ -117,3 +117,20 @@ def test_head_is_answered_as_get_is_but_without_a_body(handler: Handler, door: s
     assert head["isBase64Encoded"] is False
     assert (head["statusCode"], head["headers"]) == (got["statusCode"], got["headers"])
     assert int(head["headers"]["content-length"]) > 0
+
+
+def test_a_request_that_tells_its_length_in_two_ways_ends_its_connection(handler: Handler) -> None:
+    event = events.load("http_v2_predict_json")
+    event["headers"] |= {"content-length": "5", "transfer-encoding": "chunked"}
+    response = handler(event)
+    assert_problem(response, 400, "two ways")
+    assert response["headers"]["connection"] == "close"
+
+
+def test_more_requests_than_are_taken_on_are_refused(handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "MOST_AT_A_TIME", 0)
+    response = handler(events.load("http_v2_predict_json"))
+    assert_problem(response, 503, "no more are taken on")
+    assert response["headers"]["retry-after"] == "1"
+    monkeypatch.setattr(middleware, "MOST_AT_A_TIME", 1)
+    assert [handler(events.load("http_v2_predict_json"))["statusCode"] for _ in range(3)] == [200] * 3
