@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +13,18 @@ from numpy.typing import NDArray
 
 from digits.errors import CorruptModelError
 from digits.model.contract import Tensor
+
+# Arithmetic on tensors. What else LiteRT knows can loop, keep state, or be code of somebody's own (custom operations,
+# those of the flex delegate), and no network here needs it.
+# fmt: off
+OPERATIONS = frozenset((
+    "ADD", "AVERAGE_POOL_2D", "CAST", "CONCATENATION", "CONV_2D", "DEPTHWISE_CONV_2D", "DEQUANTIZE", "DIV",
+    "EXPAND_DIMS", "FULLY_CONNECTED", "GELU", "HARD_SWISH", "LEAKY_RELU", "LOGISTIC", "MAX_POOL_2D", "MAXIMUM",
+    "MEAN", "MINIMUM", "MUL", "PACK", "PAD", "PADV2", "QUANTIZE", "RELU", "RELU6", "RESHAPE", "SHAPE", "SLICE",
+    "SOFTMAX", "SPLIT", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE",
+))
+# fmt: on
+MOST_VALUES = 16 * 2**20  # in all tensors for one input; the networks here have a million at most
 
 
 class Graph:
@@ -79,6 +92,7 @@ class _Opened:
 def _open(model: bytes, source: Tensor, target: Tensor) -> _Opened:
     try:
         interpreter = Interpreter(model_content=model, num_threads=1)
+        _check(interpreter)
         interpreter.allocate_tensors()
         (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
@@ -90,6 +104,17 @@ def _open(model: bytes, source: Tensor, target: Tensor) -> _Opened:
     if not _has_form(given, target):
         raise CorruptModelError(f"the model does not answer {target.dtype} {target.name} of shape {target.shape}")
     return _Opened(interpreter, taken["index"], given["index"], tuple(int(side) for side in taken["shape"]))
+
+
+def _check(interpreter: Interpreter) -> None:
+    """Refuse what is no plain arithmetic, or of an absurd size, before anything of it runs."""
+    for operation in interpreter._get_ops_details():
+        if operation["op_name"] not in OPERATIONS:
+            raise CorruptModelError(f"the model has an operation that is not run: {operation['op_name']}")
+    # By Python's integers: numpy's would wrap around.
+    sizes = (math.prod(abs(int(side)) for side in tensor["shape"]) for tensor in interpreter.get_tensor_details())
+    if sum(sizes) > MOST_VALUES:
+        raise CorruptModelError(f"the model's tensors have more than {MOST_VALUES:,} values")
 
 
 def _has_form(details: dict[str, Any], tensor: Tensor) -> bool:
