@@ -84,6 +84,7 @@ def read(job: Job) -> Document | None:
         if before["outcome"] == results.FAILED:
             raise BatchFailedError(f"{job.key}: {before['problem']['detail']} (its summary tells that it has failed)")
         results.check_there(job.store, job.name)
+        run.clear()  # where the process that ended it was killed before it could
         return before
     if before and before["outcome"] != results.FAILED:
         raise ConflictError(

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from urllib3.exceptions import HTTPError
 
 from digits.errors import ConfigurationError, ConflictError, InputError, ObjectNotFoundError, StoreError
 from digits.registry.endpoint import check_endpoint, endpoint_of
@@ -38,6 +39,9 @@ _WRITE = "digits-write"
 _ABSENT = {"NoSuchKey", "404"}
 # Objects of no known size are written in parts, of which S3 takes none below 5 MiB but the last, and 10,000 at most.
 PART_BYTES = 8 * 2**20
+
+# The last is of an error answer that breaks off: botocore lets through what its own client says of that.
+FAILURES = (BotoCoreError, ClientError, HTTPError)
 
 
 def first_line(error: Exception) -> str:
@@ -85,14 +89,14 @@ class Bucket:
                 answer["Body"].close()
                 raise InputError(f"the file has {answer['ContentLength']:,} bytes, where up to {most_bytes:,} are read")
             return StoredObject(answer["Body"].read(), answer["ETag"])
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise self._error(key, error) from error
 
     def state(self, key: str) -> tuple[int, str]:
         """Return the size of an object in bytes, and its ETag; raises as `get` does."""
         try:
             answer = self._client.head_object(Bucket=self.name, Key=key)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise self._error(key, error) from error
         return answer["ContentLength"], answer["ETag"]
 
@@ -106,7 +110,7 @@ class Bucket:
         try:
             answer = self._client.get_object(Bucket=self.name, Key=key, Range=f"bytes={start}-{stop - 1}", IfMatch=etag)
             return answer["Body"].read()
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise self._error(key, error) from error
 
     def create(self, key: str, data: bytes) -> str:
@@ -138,7 +142,7 @@ class Bucket:
                 return self._client.put_object(Bucket=self.name, Key=key, Body=data, Metadata=metadata, **condition)[
                     "ETag"
                 ]
-            except (BotoCoreError, ClientError) as error:
+            except FAILURES as error:
                 failure = self._error(key, error)
                 if tries_left and _is_undecided(error):
                     time.sleep(0.1)
@@ -153,7 +157,7 @@ class Bucket:
         """Return the object's ETag if this very write made it, at an earlier try of the client; None otherwise."""
         try:
             stored = self._client.head_object(Bucket=self.name, Key=key)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             if isinstance(self._error(key, error), ObjectNotFoundError):
                 return None
             raise StoreError(f"{key} may have been written, or not: look before trying again") from error
@@ -174,12 +178,12 @@ class Bucket:
             return
         try:
             upload_id = self._client.create_multipart_upload(Bucket=self.name, Key=key)["UploadId"]
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise self._error(key, error) from error
         try:
             self._upload_parts(key, upload_id, chain((first, second), parts))
         except BaseException:
-            with suppress(BotoCoreError, ClientError):  # what is left is deleted by the bucket's lifecycle
+            with suppress(*FAILURES):  # what is left is deleted by the bucket's lifecycle
                 self._client.abort_multipart_upload(Bucket=self.name, Key=key, UploadId=upload_id)
             raise
 
@@ -194,7 +198,7 @@ class Bucket:
             self._client.complete_multipart_upload(
                 Bucket=self.name, Key=key, UploadId=upload_id, MultipartUpload={"Parts": sent}, IfNoneMatch="*"
             )
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise self._error(key, error) from error
 
     def delete(self, key: str) -> None:
@@ -205,7 +209,7 @@ class Bucket:
         """
         try:
             self._client.delete_object(Bucket=self.name, Key=key)
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise self._error(key, error) from error
 
     def keys(self, prefix: str) -> Iterator[str]:
@@ -222,10 +226,10 @@ class Bucket:
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self.name, Prefix=prefix):
                 for entry in page.get("Contents", []):
                     yield entry["Key"], entry["LastModified"]
-        except (BotoCoreError, ClientError) as error:
+        except FAILURES as error:
             raise self._error(prefix, error) from error
 
-    def _error(self, key: str, error: BotoCoreError | ClientError) -> Exception:
+    def _error(self, key: str, error: Exception) -> Exception:
         if not isinstance(error, ClientError):
             return StoreError(f"the object store did not answer for {key}: {first_line(error)}")
         code = error.response.get("Error", {}).get("Code", "")
@@ -249,7 +253,7 @@ def _in_parts(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield bytes(part)
 
 
-def _may_have_written(error: BotoCoreError | ClientError) -> bool:
+def _may_have_written(error: Exception) -> bool:
     """Return whether the object may have been written despite the error: a lost race, or no clear answer."""
     if not isinstance(error, ClientError):
         return True
@@ -257,5 +261,5 @@ def _may_have_written(error: BotoCoreError | ClientError) -> bool:
     return error.response.get("Error", {}).get("Code") in _LOST or status >= HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def _is_undecided(error: BotoCoreError | ClientError) -> bool:
+def _is_undecided(error: Exception) -> bool:
     return isinstance(error, ClientError) and error.response.get("Error", {}).get("Code") == _UNDECIDED
