@@ -98,6 +98,10 @@ test-docker: setup build-all  ## run the tests that need a Docker engine
 test-browsers: setup  ## run the page's tests in Firefox and WebKit, where they are installed
 	@pytest -m browsers
 
+.PHONY: reliability
+reliability: setup build  ## try faults, freezes, kills, fuzz, load and attacks on the last trained model; about 15 minutes
+	@python -m tests.reliability
+
 .PHONY: bench
 bench: setup build  ## measure serving: cold start, latency, throughput, size; about three minutes on an idle machine
 	@python -m benchmarks.serving

@@ -48,10 +48,14 @@ class Container:
         self.connection.request("POST", _PATH, event)
         return self.connection.getresponse().read()
 
+    def processes(self) -> list[int]:
+        """Return the ids of the processes that the emulator has started: the function's alone."""
+        children = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/children")]
+        return [int(child) for child in " ".join(children).split()]
+
     def memory_kilobytes(self, *, now: bool = False) -> int:
         """Return the most memory that the function's process has had resident, or what it has now."""
-        children = [path.read_text() for path in Path(f"/proc/{self.process.pid}/task").glob("*/children")]
-        (python,) = " ".join(children).split()
+        (python,) = self.processes()
         status = Path(f"/proc/{python}/status").read_text()
         return int(status.partition("VmRSS:" if now else "VmHWM:")[2].split()[0])
 

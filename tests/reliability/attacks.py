@@ -1,0 +1,511 @@
+"""What somebody tries who means harm: each row is an attack, and a test of its own."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import multiprocessing
+import os
+import random
+import secrets
+import socket
+import tarfile
+import threading
+import time
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from scipy.stats import mannwhitneyu
+
+from digits.errors import CorruptModelError, DigitsError
+from digits.model.classifier import Classifier
+from digits.model.identity import MODEL_FILE, sha256
+from digits.model.manifest import FileRecord, Manifest
+from digits.model.proof import prove
+from digits.registry.layout import POINTER_KEY, TOKENS_KEY, manifest_key
+from digits.registry.pointer import Pointer
+from digits.registry.tokens import TokenRecord, TokenSet
+from local.lambda_invoke import EVENT_TOKEN
+from local.server import LocalServer
+from tests import batches, events
+from tests.reliability import inputs
+from tests.reliability.fuzz import answered, listed
+from tests.reliability.rows import Row, peak_megabytes
+from tests.reliability.world import Container, World
+
+MOST_MEGABYTES = 512
+# Of two distributions of times, how often one of the first is longer than one of the second: a half where they are
+# alike. What is this near to it, nobody learns from over a network.
+MOST_SHARE_APART = 0.02
+_SECRET_FILE = b"root:"
+
+
+def run(world: World, guesses: int = 20_000) -> Iterator[Row]:
+    """Try all attacks.
+
+    Args:
+        guesses: of tokens, whose times are compared; 0 compares none.
+    """
+    for attack in ATTACKS:
+        world.reset()
+        row = Row("attack", str(attack.__doc__).rstrip("."))
+        attack(world, row)
+        yield row
+    if guesses:
+        row = Row("attack", str(timed_guesses.__doc__).rstrip("."))
+        timed_guesses(guesses, row)
+        yield row
+
+
+def guessed_tokens(world: World, row: Row) -> None:
+    """Tokens that are guessed: none is let in."""
+    container, chance = Container(world.proxy.url), random.Random(1)
+    for _ in range(300):
+        guess = chance.choice(
+            (secrets.token_urlsafe(32), EVENT_TOKEN[:-1], EVENT_TOKEN + "a", "", "\0", EVENT_TOKEN.upper())
+        )
+        status = container.predict(7, guess)["statusCode"]
+        row.add(None if status == 401 else f"{guess!r}: {status}")
+
+
+def timed_guesses(guesses: int, row: Row) -> None:
+    """Tokens whose digests begin as a valid one's does: refused in the same time as others."""
+    valid = "valid-token-of-the-suite"
+    digest = sha256(valid.encode())
+    near = next(each for each in map(str, range(10**7)) if sha256(each.encode())[:4] == digest[:4])
+    far = next(
+        each for each in map(str, range(10**7)) if sha256(each.encode())[0] != digest[0] and len(each) == len(near)
+    )
+    records = {f"name-{number}": _record(secrets.token_hex(8)) for number in range(50)}
+    tokens = TokenSet({**records, "valid": _record(valid)})
+    seconds: dict[str, list[int]] = {near: [], far: []}
+    order = [near, far] * guesses
+    random.Random(1).shuffle(order)
+    for guess in order:
+        started = time.perf_counter_ns()
+        found = tokens.name_of(guess)
+        seconds[guess].append(time.perf_counter_ns() - started)
+        if found is not None:
+            row.add(f"{guess} is let in")
+    tested = mannwhitneyu(seconds[near], seconds[far])
+    share = tested.statistic / (len(seconds[near]) * len(seconds[far]))
+    row.count = len(order)
+    row.figures = {"longer_share": float(share), "p_value": float(tested.pvalue)}
+    if abs(share - 0.5) > MOST_SHARE_APART:
+        row.lost += 1
+        row.examples.append(f"in {share:.1%} of pairs the near one takes longer")
+
+
+def _record(token: str) -> TokenRecord:
+    return TokenRecord(sha256=sha256(token.encode()), created_at=datetime.now(UTC))
+
+
+def header_injection(world: World, row: Row) -> None:
+    """Line ends in paths, headers, ids and origins: no header of an answer comes from them."""
+    container = Container(world.proxy.url)
+    evil = "x\r\nset-cookie: evil=1\r\n\r\n<script>"
+    for path in (f"/v1/{evil}", "/v1/%0d%0aset-cookie:%20evil=1", f"/v2/models/{evil}"):
+        answer = container(events.at(events.load("http_v2_health"), path))
+        row.add(_injected(answer))
+    for name in ("origin", "host", "x-request-id", "x-forwarded-proto", "content-type", "accept", "cookie", evil):
+        answer = container(events.post(events.image_json(7), {name: f"https://a.example{evil}"}))
+        row.add(_injected(answer))
+
+
+def _injected(answer: dict[str, Any]) -> str | None:
+    names = {name.lower() for name in answer["headers"]}
+    ends = [value for value in answer["headers"].values() if "\r" in value or "\n" in value]
+    return f"{answer['headers']}" if "set-cookie" in names or ends else None
+
+
+@dataclass
+class _Socket:
+    """A raw connection to a server."""
+
+    port: int
+
+    def tell(self, data: bytes, seconds: float = 1.0) -> bytes:
+        """Return all that is answered to bytes."""
+        with socket.create_connection(("127.0.0.1", self.port), timeout=seconds) as connection:
+            found = b""
+            try:
+                connection.sendall(data)
+                while received := connection.recv(65536):
+                    found += received
+            except OSError:
+                pass
+            return found
+
+
+def smuggled_requests(world: World, row: Row) -> None:
+    """Requests inside of requests, by lengths that contradict each other: never two answers."""
+    hidden = b"GET /health HTTP/1.1\r\nHost: a\r\n\r\n"
+    start = b"POST /v1/predict HTTP/1.1\r\nHost: a\r\n"
+    shapes = (
+        b"Content-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n" + hidden,
+        b"Content-Length: 0\r\nContent-Length: %d\r\n\r\n" % len(hidden) + hidden,
+        b"Content-Length: +5\r\n\r\nhello" + hidden,
+        b"Transfer-Encoding: xchunked\r\n\r\n" + hidden,
+        b"Transfer-Encoding : chunked\r\n\r\n0\r\n\r\n" + hidden,
+        b"Transfer-Encoding: chunked\r\nTransfer-Encoding: identity\r\n\r\n0\r\n\r\n" + hidden,
+        b"Content-Length: 5, 6\r\n\r\nhello" + hidden,
+        b"Transfer-Encoding: chunked\r\n\r\n-1\r\n\r\n" + hidden,
+        b"Content-Length:\x0b5\r\n\r\nhello" + hidden,
+        b" Content-Length: 5\r\n\r\nhello" + hidden,
+    )
+    with _served(world) as server:
+        for shape in shapes:
+            found = server.tell(start + shape)
+            row.add(f"{shape!r}: {found!r}" if b'"status":"ok"' in found or found.count(b"HTTP/1.1 200") else None)
+
+
+def oversized_headers(world: World, row: Row) -> None:
+    """Headers of megabytes, and ten thousand of them: refused, and the service goes on."""
+    with _served(world) as server:
+        for headers in (b"a: " + b"b" * 5_000_000, b"\r\n".join(b"a%d: b" % number for number in range(10_000))):
+            found = server.tell(b"GET /health HTTP/1.1\r\nHost: a\r\n" + headers + b"\r\n\r\n", 5.0)
+            row.add(f"{found[:100]!r}" if b"200 OK" in found[:20] and len(headers) > 1_000_000 else None)
+            well = server.tell(b"GET /health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
+            row.add(None if b"200 OK" in well[:20] else f"afterwards: {well!r}")
+
+
+class _served:  # noqa: N801  # a context manager that is used as a function
+    """The application under uvicorn."""
+
+    def __init__(self, world: World) -> None:
+        self._container = Container(world.proxy.url)
+
+    def __enter__(self) -> _Socket:
+        self._server = LocalServer(self._container.app)
+        self._server.__enter__()
+        return _Socket(int(self._server.url.rpartition(":")[2]))
+
+    def __exit__(self, *_: object) -> None:
+        self._server.__exit__(None, None, None)
+
+
+def path_traversal(world: World, row: Row) -> None:
+    """Paths that lead out of the page's folder: no file of the machine is sent."""
+    container = Container(world.proxy.url)
+    ups = ("../" * 8, "..%2f" * 8, "%2e%2e/" * 8, "....//" * 8, "..\\" * 8, "%252e%252e%252f" * 8, "/")
+    for up in ups:
+        for start in ("/page/", "/docs/", "/", "/v2/models/", "/v2/models/digits/versions/"):
+            answer = container(events.at(events.load("http_v2_page"), f"{start}{up}etc/passwd"))
+            body = answer["body"]
+            text = base64.b64decode(body) if answer["isBase64Encoded"] else body.encode()
+            row.add(
+                f"{start}{up}: {answer['statusCode']}" if _SECRET_FILE in text or answer["statusCode"] >= 500 else None
+            )
+
+
+def forged_addresses(world: World, row: Row) -> None:
+    """Addresses in every place where a picture may be named: none is ever fetched."""
+    listener = socket.create_server(("127.0.0.1", 0))
+    fetched: list[object] = []
+
+    def accept() -> None:
+        while True:
+            try:
+                fetched.append(listener.accept())
+            except OSError:
+                return
+
+    threading.Thread(target=accept, daemon=True).start()
+    url = f"http://127.0.0.1:{listener.getsockname()[1]}/a.png"
+    container = Container(world.proxy.url)
+    documents: list[Any] = [
+        *({"image": url}, {"image": f"data:text/uri-list;base64,{base64.b64encode(url.encode()).decode()}"}),
+        *({"url": url}, {"image": {"url": url}}, {"instances": [{"image": url}, {"url": url}]}),
+        {"image": url, "fields": [{"name": url, "box": [0, 0, 1, 1]}]},
+    ]
+    for document in documents:
+        for path in ("/v1/predict", "/v1/read"):
+            row.add(_unless(container(events.at(events.post(document), path))["statusCode"] < 500, document))
+    svg = f'<svg xmlns="http://www.w3.org/2000/svg"><image href="{url}"/></svg>'.encode()
+    for kind in ("image/svg+xml", "image/png"):
+        row.add(_unless(container(events.post(svg, content_type=kind))["statusCode"] in (415, 422), kind))
+    shared = {"name": "pixels", "datatype": "UINT8", "shape": [1, 28, 28]}
+    shared["parameters"] = {"shared_memory_region": url}  # type: ignore[assignment]
+    event = events.at(events.post({"inputs": [shared]}), "/v2/models/digits/infer")
+    row.add(_unless(container(event)["statusCode"] < 500, "V2"))
+    for name, data in (
+        ("a.csv", f"key,label\n{url},1\n".encode()),
+        ("a.jsonl", batches.jsonl({"key": url}, {"image": url})),
+    ):
+        items = list(batches.source(name, data).items())
+        row.add(_unless(all(batches.problem(item) for item in items), name))
+    time.sleep(0.2)
+    listener.close()
+    row.add(_unless(not fetched, "somebody came to the address"))
+
+
+def _unless(well: bool, what: object) -> str | None:
+    return None if well else str(what)[:200]
+
+
+def bombs(world: World, row: Row) -> None:
+    """Little files that unpack to gigabytes, in every format: refused soon, within memory."""
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as processes:
+        for name, made in BOMBS.items():
+            problem, seconds, megabytes = processes.submit(explode, name, made(), world.environment()).result()
+            row.add(problem and f"{name}: {problem}", seconds)
+            row.figures["memory_MB"] = max(megabytes, row.figures.get("memory_MB", 0))
+
+
+def explode(name: str, data: bytes, environment: dict[str, str]) -> tuple[str | None, float, int]:
+    """Send one bomb; in a process of its own, whose memory is looked at."""
+    os.environ.update(environment)
+    container = Container(os.environ["AWS_ENDPOINT_URL_S3"])
+    started = time.perf_counter()
+    if name.startswith("archive"):
+        problem = listed(name.partition(" ")[2], data)
+    elif name.startswith("body"):
+        event = events.post(data, {"content-encoding": name.partition(" ")[2]}, "application/json")
+        problem = answered(container, event)
+    else:
+        problem = answered(container, events.post(data, content_type="image/png"))
+    seconds = time.perf_counter() - started
+    megabytes = round(peak_megabytes())
+    if megabytes > MOST_MEGABYTES:
+        problem = f"{megabytes} MB"
+    return problem, seconds, megabytes
+
+
+def _large(kind: str, mode: str = "1", side: int = 12_000, **options: Any) -> bytes:
+    file = io.BytesIO()
+    Image.new(mode, (side, side)).save(file, kind, **options)
+    return file.getvalue()
+
+
+def _packed(window_bits: int, before: bytes = b"") -> bytes:
+    """Return 600 MB of zeros, packed."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, window_bits)
+    parts = [packer.compress(before), *(packer.compress(_MEGABYTE) for _ in range(_BOMB_MEGABYTES)), packer.flush()]
+    return b"".join(parts)
+
+
+def _png_with(chunk: bytes) -> bytes:
+    """Return a PNG with a chunk of text or colours that unpacks to 600 MB."""
+    payload = b"name\0\0" + _packed(zlib.MAX_WBITS)
+    png = events.digit_file(7)
+    made = len(payload).to_bytes(4, "big") + chunk + payload + zlib.crc32(chunk + payload).to_bytes(4, "big")
+    return png[:33] + made + png[33:]
+
+
+def _zip_with(name: str, before: bytes = b"") -> bytes:
+    file = io.BytesIO()
+    with (
+        zipfile.ZipFile(file, "w", zipfile.ZIP_DEFLATED, compresslevel=1) as archive,
+        archive.open(name, "w") as member,
+    ):
+        member.write(before)
+        for _ in range(_BOMB_MEGABYTES):
+            member.write(_MEGABYTE)
+    return file.getvalue()
+
+
+def _npz() -> bytes:
+    """Return an array of 600 MB in an archive, as numpy saves it."""
+    file, count = io.BytesIO(), _BOMB_MEGABYTES * len(_MEGABYTE) // 784
+    description = {"descr": "|u1", "fortran_order": False, "shape": (count, 28, 28)}
+    np.lib.format.write_array_header_1_0(file, description)
+    return _zip_with("x.npy", file.getvalue())
+
+
+def _tar() -> bytes:
+    info = tarfile.TarInfo("a.png")
+    info.size = _BOMB_MEGABYTES * len(_MEGABYTE)
+    return _packed(_GZIP, info.tobuf())
+
+
+def _pdf() -> bytes:
+    packed = _packed(zlib.MAX_WBITS)
+    head = b"9 0 obj\n<< /Length %d /Filter /FlateDecode >>\nstream\n" % len(packed)
+    return batches.document("PDF", 1).replace(b"xref", head + packed + b"\nendstream\nendobj\nxref", 1)
+
+
+_MEGABYTE, _BOMB_MEGABYTES, _GZIP = bytes(2**20), 600, 16 + zlib.MAX_WBITS
+# The last ones of each kind have as many pixels as are served.
+BOMBS: dict[str, Callable[[], bytes]] = {
+    "PNG": lambda: _large("PNG"),
+    "PNG, iCCP": lambda: _png_with(b"iCCP"),
+    "PNG, zTXt": lambda: _png_with(b"zTXt"),
+    "PNG, RGBA": lambda: _large("PNG", "RGBA", 4_000),
+    "PNG, 16 bits": lambda: _large("PNG", "I;16", 4_000),
+    "GIF": lambda: _large("GIF"),
+    "GIF, whole": lambda: _large("GIF", "L", 4_000),
+    "BMP": lambda: _large("BMP"),
+    "BMP, RGB": lambda: _large("BMP", "RGB", 1_200),
+    "TIFF, deflate": lambda: _large("TIFF", compression="tiff_adobe_deflate"),
+    "TIFF, LZW": lambda: _large("TIFF", compression="tiff_lzw"),
+    "TIFF, packbits": lambda: _large("TIFF", compression="packbits"),
+    "TIFF, floats": lambda: _large("TIFF", "F", 4_000, compression="tiff_adobe_deflate"),
+    "JPEG": lambda: _large("JPEG", "L", quality=1),
+    "JPEG, CMYK": lambda: _large("JPEG", "CMYK", 4_000, quality=1),
+    "WebP": lambda: _large("WEBP", "RGB", 8_000, quality=1),
+    "WebP, RGBA": lambda: _large("WEBP", "RGBA", 4_000, quality=1, method=0),
+    "body gzip": lambda: _packed(_GZIP),
+    "body deflate": lambda: _packed(zlib.MAX_WBITS),
+    "archive a.zip": lambda: _zip_with("a.png"),
+    "archive a.tar.gz": _tar,
+    "archive a.npz": _npz,
+    "archive digits-idx3-ubyte.gz": lambda: _packed(_GZIP, batches.idx(np.zeros((1, 28, 28), np.uint8))[:16]),
+    "archive a.jsonl.gz": lambda: _packed(_GZIP),
+    "archive a.pdf": _pdf,
+}
+
+
+def polyglots(world: World, row: Row) -> None:
+    """Files that are two things at once: read as one, and never sent back as what a browser would run."""
+    container = Container(world.proxy.url)
+    script = b"<html><script>alert(1)</script>"
+    archive = batches.zipped({"a.png": events.digit_file(1)})
+    for picture in (events.digit_file(7), *inputs.images()[:12]):
+        for other in (script, archive, b"%PDF-1.7\n", b"MZ" + bytes(64), b"\x7fELF"):
+            for data in (picture + other, other + picture):
+                answer = container(events.post(data, content_type="image/png"))
+                kind = answer["headers"]["content-type"]
+                safe = "json" in kind and answer["headers"]["x-content-type-options"] == "nosniff"
+                row.add(_unless(safe and answer["statusCode"] < 500 and "<script>" not in answer["body"], answer))
+
+
+def models_that_run_code(world: World, row: Row) -> None:
+    """Models with custom or flex operations, loops or state: refused before anything of them runs."""
+    for name, model in evil_models().items():
+        for load in (Classifier, lambda data: _published(world, data)):
+            try:
+                load(model)
+            except CorruptModelError as error:
+                row.add(_unless("operation" in str(error) or "cannot be read" in str(error), f"{name}: {error}"))
+            else:
+                row.add(f"{name} is loaded")
+
+
+def _published(world: World, model: bytes) -> object:
+    manifest, _ = world.version
+    record = FileRecord(sha256=sha256(model), size_bytes=len(model))
+    update = {"version": manifest.version[:-8] + record.sha256[:8], "files": {MODEL_FILE: record}, "reader": None}
+    return prove(manifest.model_copy(update=update), model)
+
+
+def evil_models() -> dict[str, bytes]:
+    """Return models that do more than arithmetic, made by the converter, under the contract."""
+    import tensorflow as tf
+
+    def model(work: Callable[[Any], Any]) -> bytes:
+        @tf.function(input_signature=[tf.TensorSpec((None, 28, 28), tf.uint8, name="pixels")])  # type: ignore[untyped-decorator]
+        def run(pixels: Any) -> Any:
+            flat = tf.reduce_mean(tf.cast(pixels, tf.float32), axis=(1, 2))
+            return {"probabilities": tf.tile(work(flat)[:, None], (1, 10))}
+
+        converter = tf.lite.TFLiteConverter.from_concrete_functions([run.get_concrete_function()])
+        converter.allow_custom_ops = True
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS, tf.lite.OpsSet.SELECT_TF_OPS]
+        converted: bytes = converter.convert()
+        return converted
+
+    def forever(values: Any) -> Any:
+        return tf.while_loop(lambda each: tf.reduce_all(each < 1e30), lambda each: (each * 1.0,), (values,))[0]
+
+    return {
+        "flex": model(lambda values: tf.raw_ops.Erfinv(x=values)),
+        "flex that writes a file": model(_writing),
+        "loop without an end": model(forever),
+    }
+
+
+def _writing(values: Any) -> Any:
+    import tensorflow as tf
+
+    with tf.control_dependencies([tf.io.write_file("/tmp/written-by-a-model", "evil")]):  # noqa: S108
+        return tf.identity(values)
+
+
+def absurd_manifests(world: World, row: Row) -> None:
+    """Manifests with absurd sizes, numbers and names: refused, or without any effect."""
+    manifest, files = world.version
+    document = json.loads(manifest.to_json())
+    sizes: tuple[Any, ...] = (-1, 0, 2**63, 10**30, "9" * 1000, 1e308, None, [], {"a": 1})
+    for size in sizes:
+        for change in (
+            {"files": {MODEL_FILE: {**document["files"][MODEL_FILE], "size_bytes": size}}},
+            {"acceptance_threshold": size},
+            {"temperature": size},
+            {"input": {**document["input"], "shape": [size, size, size]}},
+            {"classes": [size] * 10},
+            {"goldens": [{**document["goldens"][0], "probabilities": [size] * 10}]},
+            {"recipe": {**document["recipe"], "parameter_count": size}},
+        ):
+            data = json.dumps({**document, **change}).encode()
+            started = time.perf_counter()
+            try:
+                loaded = prove(Manifest.from_json(data), files[MODEL_FILE], data)
+            except CorruptModelError:
+                row.add(None, time.perf_counter() - started)
+                continue
+            threshold = loaded.manifest.acceptance_threshold
+            row.add(_unless(threshold is None or 0 <= threshold <= 1, change), time.perf_counter() - started)
+    deep = json.dumps(document)[:-1] + ', "a": ' + "[" * 100_000 + "]" * 100_000 + "}"
+    try:
+        Manifest.from_json(deep.encode())
+    except CorruptModelError:
+        row.add()
+    else:
+        row.add()
+
+
+def pointers_elsewhere(world: World, row: Row) -> None:
+    """A pointer that names a key elsewhere, or another bucket's: refused, and nothing else is asked for."""
+    good = json.loads(world.bucket.get(POINTER_KEY).data)
+    names = (
+        "../../other/20261122T051500Z-3f9a1c2b",
+        "s3://other/models/x",
+        "/etc",
+        "http://127.0.0.1/",
+        "",
+        ".",
+        "a\0b",
+        "%2e%2e",
+    )
+    container = Container(world.proxy.url, ttl_seconds=0.0)
+    container.predict()
+    for name in names:
+        for member in ("version", "manifest_sha256", "previous"):
+            stored = world.bucket.get(POINTER_KEY)
+            world.bucket.replace(POINTER_KEY, json.dumps({**good, member: name}).encode(), stored.etag)
+            world.proxy.keys.clear()
+            problem = world.problem_of(container.predict(), 7)
+            asked = {key for _, key in world.proxy.keys}
+            known = {POINTER_KEY, TOKENS_KEY, manifest_key(good["version"]), f"models/{good['version']}/{MODEL_FILE}"}
+            row.add(problem or _unless(asked <= known, f"{name!r}: asked for {asked - known}"))
+            try:
+                Pointer.from_json(json.dumps({**good, member: name}).encode())
+            except DigitsError:
+                row.add()
+            else:
+                row.add(f"{member} {name!r} is taken")
+
+
+def large_objects(world: World, row: Row) -> None:
+    """Objects far larger than any that is read: not read into memory."""
+    container = Container(world.proxy.url, ttl_seconds=0.0)
+    container.predict()
+    for key in (POINTER_KEY, TOKENS_KEY):
+        before = world.bucket.get(key)
+        etag = world.bucket.replace(key, bytes(20 * 2**20), before.etag)
+        row.add(world.problem_of(container.predict(), 7), container.seconds)
+        world.bucket.replace(key, before.data, etag)
+
+
+ATTACKS: tuple[Callable[[World, Row], None], ...] = (
+    *(guessed_tokens, header_injection, smuggled_requests, oversized_headers, path_traversal, forged_addresses),
+    *(bombs, polyglots, models_that_run_code, absurd_manifests, pointers_elsewhere, large_objects),
+)

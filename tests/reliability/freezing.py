@@ -1,0 +1,151 @@
+"""A container that is stopped between requests and in them, as Lambda freezes it, in the built function's runtime."""
+
+from __future__ import annotations
+
+import os
+import signal
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from benchmarks import emulator
+from digits.registry import tokens
+from local.build import bare_python
+from local.lambda_invoke import EVENT_TOKEN
+from tests import events
+from tests.reliability.proxy import Exchange, Fault, unseen
+from tests.reliability.rows import Row
+from tests.reliability.world import World
+
+TTL_SECONDS = 60
+# How long a container is really stopped, and how long its wall clock says that it was.
+REALLY_SECONDS = 1.0
+FREEZES_SECONDS = (10.0, 70.0, 600.0, 3600.0)
+CONNECTIONS = ("live on", "are reset", "die without a word")
+_CLOCKS = struct.Struct("<dd")
+_HANDLERS = Path(__file__).parent / "handlers"
+REVOKED = "to-be-revoked"
+
+
+class Frozen:
+    """A container in the emulator that can be stopped."""
+
+    def __init__(self, container: emulator.Container, clocks: Path) -> None:
+        self._container, self._clocks = container, clocks
+        self._monotonic = self._wall = 0.0
+        self.seconds = 0.0
+
+    def freeze(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
+        """Stop it for a while that its clocks tell is of so many seconds: one stands, the other goes on."""
+        (process,) = self._container.processes()
+        os.kill(process, signal.SIGSTOP)
+        started = time.monotonic()
+        meanwhile()
+        time.sleep(max(0.0, REALLY_SECONDS - (time.monotonic() - started)))
+        really = time.monotonic() - started
+        self._monotonic += really
+        self._wall += seconds - really
+        self._clocks.write_bytes(_CLOCKS.pack(self._monotonic, self._wall))
+        os.kill(process, signal.SIGCONT)
+
+    def predict(self, token: str = EVENT_TOKEN) -> dict[str, Any]:
+        """Have a seven read."""
+        started = time.monotonic()
+        answer: dict[str, Any] = self._container(
+            events.post(events.image_json(7), {"authorization": f"Bearer {token}"})
+        )
+        self.seconds = time.monotonic() - started
+        return answer
+
+
+@contextmanager
+def frozen(world: World) -> Iterator[Frozen]:
+    """Begin a container."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        clocks = folder / "clocks"
+        clocks.write_bytes(_CLOCKS.pack(0, 0))
+        client = folder / "client"
+        client.mkdir()
+        environment = emulator.artifact_environment(emulator.link_runtime_client(client), world.environment())
+        environment |= {"DIGITS_FROZEN_CLOCKS": str(clocks), "DIGITS_MODEL_TTL_SECONDS": str(TTL_SECONDS)}
+        environment["PYTHONPATH"] += f"{os.pathsep}{_HANDLERS}"
+        with emulator.emulated(bare_python(), "frozen.handler", environment) as container:
+            yield Frozen(container, clocks)
+
+
+def run(
+    world: World, freezes: tuple[float, ...] = FREEZES_SECONDS, connections: tuple[str, ...] = CONNECTIONS
+) -> Iterator[Row]:
+    """Freeze containers between requests, with connections that live, end or die meanwhile; then in requests."""
+    happens = dict(zip(CONNECTIONS, (lambda: None, world.proxy.drop, world.proxy.deaden), strict=True))
+    for name in connections:
+        row = Row("frozen", f"between requests, connections {name}")
+        for seconds in freezes:
+            _between(world, seconds, happens[name], row)
+        yield row
+    for phase in (_in_load, _in_refresh):
+        row = Row("frozen", str(phase.__doc__).rstrip("."))
+        for seconds in freezes:
+            phase(world, seconds, row)
+        yield row
+
+
+def _between(world: World, seconds: float, happen: Callable[[], None], row: Row) -> None:
+    world.reset()
+    tokens.add(world.bucket, REVOKED, REVOKED)
+    with frozen(world) as container:
+        container.predict(REVOKED)
+
+        def meanwhile() -> None:
+            tokens.revoke(world.bucket, REVOKED)
+            happen()
+
+        container.freeze(seconds, meanwhile)
+        answer = container.predict(REVOKED)
+        if seconds > TTL_SECONDS:
+            problem = (
+                None if answer["statusCode"] == 401 else f"revoked token: {answer['statusCode']} after {seconds} s"
+            )
+            row.add(problem, container.seconds)
+            container.freeze(seconds, happen)
+        row.add(world.problem_of(container.predict(), 7), container.seconds)
+
+
+def _in_load(world: World, seconds: float, row: Row) -> None:
+    """In a request, while it loads the model."""
+    world.reset()
+    with frozen(world) as container:
+        _freeze_at(world, container, seconds, "model.tflite")
+        row.add(world.problem_of(container.predict(), 7), container.seconds)
+        world.proxy.seen = unseen
+
+
+def _in_refresh(world: World, seconds: float, row: Row) -> None:
+    """In a request, while it asks for news."""
+    world.reset()
+    with frozen(world) as container:
+        container.predict()
+        container.freeze(2 * TTL_SECONDS)
+        _freeze_at(world, container, seconds, "current.json")
+        row.add(world.problem_of(container.predict(), 7), container.seconds)
+        world.proxy.seen = unseen
+
+
+def _freeze_at(world: World, container: Frozen, seconds: float, ending: str) -> None:
+    """Stop the container when it asks for an object, once; the answer never comes: its connection ended meanwhile."""
+    begun = threading.Event()
+
+    def seen(exchange: Exchange) -> Fault | None:
+        if begun.is_set() or not exchange.key.endswith(ending):
+            return None
+        begun.set()
+        container.freeze(seconds)
+        return lambda exchange: exchange.cut(reset=True)
+
+    world.proxy.seen = seen

@@ -1,0 +1,245 @@
+"""Processes that are killed with SIGKILL: at random times, and at each of their requests to the store in turn."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from multiprocessing.context import ForkServerContext
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+from typing import Any
+
+from digits.errors import DigitsError
+from digits.model.identity import MANIFEST_FILE, READER_FILE
+from digits.registry.decisions import recorded
+from digits.registry.layout import LEASE_KEY, MODELS, POINTER_KEY
+from tests.reliability import batch_faults, victims
+from tests.reliability.proxy import Exchange, Fault, unseen
+from tests.reliability.rows import Row
+from tests.reliability.victims import Victim
+from tests.reliability.world import World
+from training.artifacts import latest_folder, read_folder
+from training.lease import Lease
+
+RETRAIN_SECONDS = 120.0
+_WHOLE_SECONDS = 30.0  # in which each victim ends by itself
+
+
+class Killer:
+    """Starts processes, and kills them."""
+
+    def __init__(self, world: World, seed: int = 1) -> None:
+        """Begin: the processes are forked from one that has imported everything."""
+        self._world, self.random = world, random.Random(seed)
+        self._processes: ForkServerContext = multiprocessing.get_context("forkserver")
+        self._processes.set_forkserver_preload(["tests.reliability.victims"])
+
+    def undisturbed(self, victim: Victim, *arguments: Any) -> tuple[float, int]:
+        """Let one live, and return the seconds that it took, and its requests to the store."""
+        self._processes.Process(target=os.getpid).start()  # the first one waits for the imports
+        self._world.proxy.keys.clear()
+        process, started = self._start(victim, arguments), time.monotonic()
+        process.join(_WHOLE_SECONDS)
+        if process.exitcode != 0:
+            raise AssertionError(f"{victim.__name__} ended with {process.exitcode}")
+        return time.monotonic() - started, len(self._world.proxy.keys)
+
+    def at_random(self, seconds: float, victim: Victim, *arguments: Any) -> None:
+        """Kill one at a random time within so many seconds."""
+        process = self._start(victim, arguments)
+        process.join(self.random.uniform(0, seconds))
+        if process.is_alive():
+            assert process.pid
+            os.kill(process.pid, signal.SIGKILL)
+        process.join()
+
+    def at_request(self, number: int, victim: Victim, *arguments: Any) -> None:
+        """Kill one at a request to the store: before it comes there, or after it, with the answer lost."""
+        seen = 0
+        answered = self.random.random() < 0.5
+
+        def count(exchange: Exchange) -> Fault | None:
+            nonlocal seen
+            seen += 1
+            return kill if seen == number else None
+
+        def kill(exchange: Exchange) -> None:
+            if answered:
+                exchange.forward()
+            assert process.pid
+            os.kill(process.pid, signal.SIGKILL)
+            exchange.cut(reset=True)
+
+        process = self._processes.Process(target=victim, args=(self._world.environment(), *arguments))
+        self._world.proxy.seen = count
+        process.start()
+        process.join(_WHOLE_SECONDS)
+        process.kill()
+        self._world.proxy.seen = unseen
+
+    def _start(self, victim: Victim, arguments: tuple[Any, ...]) -> BaseProcess:
+        process = self._processes.Process(target=victim, args=(self._world.environment(), *arguments))
+        process.start()
+        return process
+
+
+def run(world: World, trained: Path, kills: int = 48, trainings: int = 10) -> Iterator[Row]:
+    """Kill each kind of process so many times, and see that what they left can be gone on with."""
+    killer = Killer(world)
+    yield _kill(world, killer, kills, "publisher", victims.publish, lambda: (_later(world),), _publishes)
+    yield _kill(world, killer, kills, "promoter", victims.promote, lambda: (world.other[0].version,), _promotes)
+    retrain = (str(trained), "one", RETRAIN_SECONDS)
+    yield _kill(world, killer, kills, "retrainer", victims.retrain, lambda: retrain, _retrains(trained))
+    world.reset()
+    expected = batch_faults._undisturbed(world)
+    yield _kill(world, killer, kills, "batch", victims.read_batch, lambda: _batch(world), _reads(expected))
+    if trainings:
+        yield _trainings(trainings, killer.random)
+
+
+def _kill(
+    world: World,
+    killer: Killer,
+    kills: int,
+    name: str,
+    victim: Victim,
+    prepared: Callable[[], tuple[Any, ...]],
+    problem_of: Callable[[World], str | None],
+) -> Row:
+    row = Row("killed", name)
+    world.reset()
+    if victim is victims.retrain:
+        world.store.reset()
+    seconds, requests = killer.undisturbed(victim, *prepared())
+    for number in range(kills):
+        world.reset()
+        if victim is victims.retrain:
+            world.store.reset()
+        if number % 2:
+            killer.at_random(seconds, victim, *prepared())
+        else:
+            killer.at_request(1 + killer.random.randrange(requests), victim, *prepared())
+        row.add(_problem_of_registry(world) or problem_of(world))
+    row.figures = {"requests_of_one": requests, "seconds_of_one": seconds}
+    return row
+
+
+def _problem_of_registry(world: World) -> str | None:
+    """Tell what is wrong with the registry: a version that is visible and not whole, or a pointer to none."""
+    registry = world.registry
+    try:
+        for version in registry.versions():
+            registry.verify(version)
+            recorded(world.bucket, version)
+        if registry.live():
+            registry.load()
+    except DigitsError as error:
+        return f"the registry is broken: {error}"
+    return None
+
+
+def _later(world: World) -> Any:
+    """Return a version that is not published, with few files."""
+    manifest, files = world.version
+    version = f"20310101T000000Z-{manifest.version[-8:]}"
+    kept = {name: data for name, data in files.items() if name.endswith(".tflite")}
+    assert READER_FILE in kept
+    records = {name: manifest.files[name] for name in kept}
+    return manifest.model_copy(update={"version": version, "files": records}), kept
+
+
+def _publishes(world: World) -> str | None:
+    manifest, files = _later(world)
+    world.registry.publish(manifest, files)
+    return None if world.registry.verify(manifest.version) == manifest else "another manifest"
+
+
+def _promotes(world: World) -> str | None:
+    version = world.other[0].version
+    live = world.registry.live()
+    if live is None or live.version not in (version, world.version[0].version):
+        return f"{live} is live"
+    victims.promote(world.environment(), version)
+    live = world.registry.live()
+    outcomes = [decision.outcome for decision in recorded(world.bucket, version)]
+    if live is None or live.version != version or "promote" not in outcomes:
+        return f"{live} is live, decided: {outcomes}"
+    return None
+
+
+def _retrains(trained: Path) -> Callable[[World], str | None]:
+    def problem_of(world: World) -> str | None:
+        before = datetime.now(UTC)
+        if LEASE_KEY in world.bucket.keys(LEASE_KEY):
+            lease = Lease.model_validate_json(world.bucket.get(LEASE_KEY).data)
+            if lease.expires_at > before + timedelta(seconds=RETRAIN_SECONDS):
+                return f"the lease lasts until {lease.expires_at}, and it is {before}"
+            if lease.stops("another", lease.expires_at):
+                return "the lease keeps others out for longer than it lasts"
+        victims.retrain(world.environment(), str(trained), "one", RETRAIN_SECONDS)  # as Lambda tries again
+        live = world.registry.live()
+        if live is None or live.version != trained.name:
+            return f"{live} is live after another try"
+        left = {key for key in world.bucket.keys(MODELS) if key != POINTER_KEY}
+        whole = {key for key in left if f"/{trained.name}/" in key}
+        return f"left behind: {left - whole}" if left != whole else None
+
+    return problem_of
+
+
+def _batch(world: World) -> tuple[str]:
+    return (victims.one_batch(world.bucket, "killed.zip"),)
+
+
+def _reads(expected: list[bytes]) -> Callable[[World], str | None]:
+    def problem_of(world: World) -> str | None:
+        batch_faults._end()
+        return batch_faults.problem_of_result(world, "batch/in/killed.zip", "killed.zip", expected)
+
+    return problem_of
+
+
+def _trainings(kills: int, chance: random.Random) -> Row:
+    """Kill real trainings; what lies in the folder then must be whole, or not be taken for a model."""
+    row = Row("killed", "trainer")
+    with tempfile.TemporaryDirectory() as name:
+        output = Path(name)
+        command = [sys.executable, "-m", "tests.reliability.small_training", "--output", name]
+        whole = 0.0
+        for number in range(kills + 2):
+            started = time.monotonic()
+            # The first two are let live; the second one finds the distorted digits that the first one has kept.
+            # Half of the others are killed near the end, where files are written.
+            patience = chance.uniform((0.7 if number % 2 else 0.2) * whole, 1.02 * whole) if number > 1 else None
+            with (output / "log").open("wb") as log:
+                process = subprocess.Popen(command, stdout=log, stderr=log)
+                try:
+                    process.wait(patience)
+                except subprocess.TimeoutExpired:
+                    process.kill()
+                process.wait()
+            if patience is None:
+                whole = time.monotonic() - started
+                assert process.returncode == 0, (output / "log").read_text()[-1_000:]
+            else:
+                row.add(_problem_of_folder(output))
+    row.figures = {"seconds_of_one": whole}
+    return row
+
+
+def _problem_of_folder(output: Path) -> str | None:
+    try:
+        for manifest in output.glob(f"*/{MANIFEST_FILE}"):
+            read_folder(manifest.parent)
+        read_folder(latest_folder(output))
+    except (DigitsError, OSError) as error:
+        return f"{type(error).__name__}: {error}"
+    return None

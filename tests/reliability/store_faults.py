@@ -1,0 +1,119 @@
+"""The API while its store fails: cold, warm, and in the middle of a refresh."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from digits.model.identity import MANIFEST_FILE, MODEL_FILE
+from digits.registry.layout import POINTER_KEY, TOKENS_KEY
+from tests.reliability import proxy
+from tests.reliability.proxy import Fault
+from tests.reliability.rows import Row
+from tests.reliability.world import Container, World
+
+MOST_SECONDS = 5.0  # until a container without a model says that it has none
+# Of a re-check whose every request is answered at the last moment; a load within it takes as much again.
+MOST_WARM_SECONDS = 5.0
+REFRESH_SECONDS = 0.6
+_RECOVERY_SECONDS = 20.0
+
+FAULTS: dict[str, Fault | None] = {
+    "refused": None,
+    "reset in the middle of a body": proxy.reset_in_body,
+    "stalled": proxy.stalled,
+    "stalled in the middle of a body": proxy.stalled_body,
+    "slow, by 0.5 s": proxy.slow(0.5),
+    "slow, by 1.9 s": proxy.slow(1.9),
+    "trickling": proxy.trickling,
+    "503 SlowDown": proxy.throttled,
+    "500": proxy.failing,
+    "403": proxy.denied,
+    "clock skew": proxy.skewed,
+    "truncated": proxy.truncated,
+    "shortened": proxy.shortened,
+    "one bit flipped": proxy.flipped,
+    "pointer gone": proxy.only(proxy.gone, POINTER_KEY),
+    "pointer damaged": proxy.only(proxy.garbage, POINTER_KEY),
+    "manifest gone": proxy.only(proxy.gone, MANIFEST_FILE),
+    "model gone": proxy.only(proxy.gone, MODEL_FILE),
+    "model flipped": proxy.only(proxy.flipped, MODEL_FILE),
+    "tokens gone": proxy.only(proxy.gone, TOKENS_KEY),
+    "tokens damaged": proxy.only(proxy.garbage, TOKENS_KEY),
+    "tokens flipped": proxy.only(proxy.flipped, TOKENS_KEY),
+}
+
+
+def run(
+    world: World, faults: tuple[str, ...] = tuple(FAULTS), tries: int = 2, refresh_seconds: float = REFRESH_SECONDS
+) -> Iterator[Row]:
+    """Have each fault, in each phase.
+
+    Args:
+        tries: of each, but of those that take seconds.
+        refresh_seconds: for how long a container is asked that cannot refresh.
+    """
+    for name in faults:
+        for phase in (_cold, _warm, partial(_refresh, seconds=refresh_seconds)):
+            told = phase.func.__name__ if isinstance(phase, partial) else phase.__name__
+            row = Row("store", f"{name}, {told.strip('_')}")
+            for _ in range(1 if name.startswith(("stalled", "slow", "trickling")) else tries):
+                world.reset()
+                phase(world, FAULTS[name], row)
+            yield row
+
+
+def _cold(world: World, fault: Fault | None, row: Row) -> None:
+    container = Container(world.proxy.url)
+    with world.proxy.broken(fault):
+        answer = container.predict()
+        problem = world.problem_of(answer, 7)
+        if answer["statusCode"] == 503:
+            problem = None if "retry-after" in answer["headers"] else "503 without Retry-After"
+        if container.seconds > MOST_SECONDS:
+            problem = f"{answer['statusCode']} after {container.seconds:.2f} s"
+        row.add(problem, container.seconds)
+    _recover(row, lambda: world.problem_of(container.predict(), 7))
+    container.close()
+
+
+def _warm(world: World, fault: Fault | None, row: Row) -> None:
+    container = Container(world.proxy.url)
+    container.predict()
+    with world.proxy.broken(fault):
+        for digit in range(10):
+            row.add(world.problem_of(container.predict(digit), digit), container.seconds)
+    container.close()
+
+
+def _refresh(world: World, fault: Fault | None, row: Row, seconds: float) -> None:
+    container = Container(world.proxy.url, ttl_seconds=0.05)
+    container.predict()
+    other = world.other[0].version
+    world.registry.promote(other)
+    time.sleep(0.06)
+    with world.proxy.broken(fault):
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            problem = world.problem_of(container.predict(), 7)
+            if container.seconds > MOST_WARM_SECONDS:
+                problem = f"an answer after {container.seconds:.2f} s"
+            row.add(problem, container.seconds)
+    _recover(row, lambda: _not_yet(world.problem_of(answer := container.predict(), 7), answer["headers"], other))
+    container.close()
+
+
+def _not_yet(problem: str | None, headers: dict[str, str], version: str) -> str | None:
+    return problem or (None if headers["x-model-version"] == version else "the old version")
+
+
+def _recover(row: Row, ask: Callable[[], str | None]) -> None:
+    """Wait until all is well again, and note how long that took."""
+    started = time.monotonic()
+    while (problem := ask()) is not None:
+        if "wrong answer" in problem or time.monotonic() - started > _RECOVERY_SECONDS:
+            row.add(f"not recovered: {problem}")
+            return
+        time.sleep(0.02)
+    row.figures["recovered_after_s"] = max(time.monotonic() - started, row.figures.get("recovered_after_s", 0.0))
