@@ -48,7 +48,8 @@ class Container:
 
     def authenticate(self, *tokens: str | None) -> str:
         """Return the name of the first valid token, with the model asked for meanwhile; raises as the gate does."""
-        self.model.begin()
+        if any(tokens):  # who brings none is refused without the store
+            self.model.begin()
         return self.gate.authenticate(*tokens)
 
     def warm_up(self) -> None:

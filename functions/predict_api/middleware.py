@@ -78,7 +78,10 @@ class GuardMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one request, or refuse it."""
-        if scope["type"] == "http" and (refusal := self._refusal(Headers(scope=scope))):
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        if refusal := self._refusal(Headers(scope=scope)):
             status, detail, headers = refusal
             problem = problems.document(status, detail, scope["state"]["request_id"])
             await problems.response(problem, headers)(scope, receive, send)

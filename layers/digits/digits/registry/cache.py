@@ -77,6 +77,7 @@ class CachedObject[T]:
         self._lock = threading.Lock()
         self._state: _State[T] = _State()
         self._checked_at: Moment | None = None
+        self._begun_at: Moment | None = None
         self.failures = 0
 
     def expire(self) -> None:
@@ -85,7 +86,10 @@ class CachedObject[T]:
 
     def begin(self) -> None:
         """Have the store asked already if that is due, while the caller does something else before `get`."""
-        if self._is_due() and not self._lock.locked():
+        begun_at = self._begun_at
+        rested = begun_at is None or begun_at.until(self._clock()) >= RETRY_SECONDS
+        if rested and self._is_due() and not self._lock.locked():
+            self._begun_at = self._clock()
             self._reader.begin(self._key, self._state.etag)
 
     @property
@@ -115,7 +119,8 @@ class CachedObject[T]:
             # The value became too old just now, while another caller asked: it is due.
 
     def _is_due(self) -> bool:
-        return self._checked_at is None or self._checked_at.until(self._clock()) >= self._wait_seconds()
+        checked_at = self._checked_at  # which another thread may take away meanwhile
+        return checked_at is None or checked_at.until(self._clock()) >= self._wait_seconds()
 
     def _is_good(self, state: _State[T]) -> bool:
         if state.confirmed_at is None:

@@ -118,7 +118,9 @@ class S3Reader:
     def begin(self, key: str, etag: str | None = None) -> None:
         """See `ObjectReader.begin`."""
         if _asked_for(self._begun.get(key), etag) is None:
-            self._begun[key] = self._ask(key, etag)
+            # What nobody has come for is forgotten.
+            fresh = {each: read for each, read in list(self._begun.items()) if read.at.until(now()) <= FRESH_SECONDS}
+            self._begun = {**fresh, key: self._ask(key, etag)}
 
     def get(self, key: str, etag: str | None = None) -> StoredObject | None:
         """See `ObjectReader.get`; raises ConfigurationError too, if bucket or endpoint are invalid."""
@@ -151,10 +153,13 @@ class S3Reader:
 
 
 def _asked_for(begun: _Begun | None, etag: str | None) -> _Begun | None:
-    """Return a read that is under way if it is the one that is wanted, fresh, and has not failed."""
-    if begun is None or begun.etag != etag or begun.at.until(now()) > FRESH_SECONDS:
+    """Return a read that was begun if it is the one that is wanted, fresh, and has not failed or hung."""
+    if begun is None or begun.etag != etag:
         return None
-    return None if begun.answer.done() and begun.answer.exception() else begun
+    done, age_seconds = begun.answer.done(), begun.at.until(now())
+    if age_seconds > (FRESH_SECONDS if done else LONGEST_SECONDS) or (done and begun.answer.exception()):
+        return None
+    return begun
 
 
 def _configuration_problem(bucket: str, endpoint: str | None) -> str | None:
