@@ -73,7 +73,7 @@ def mixture(token: str, expected: Expected, seen: set[str]) -> Iterator[Request]
         elif turn % 10 == 9:
             yield numbers[turn // 10 % len(numbers)]
         else:
-            yield (documents if turn % 5 == 2 else files)[turn % 7]
+            yield (documents if turn % 5 == 2 else files)[(turn + turn // 10) % 10]
 
 
 def _json(document: dict[str, Any]) -> bytes:

@@ -114,13 +114,11 @@ async def offer(
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 status, headers, body = await ask(connections, request.data)
-        except (OSError, TimeoutError, asyncio.IncompleteReadError, ValueError, IndexError) as error:
+            taken = time.perf_counter() - started - due
+            problem = request.problem(body) if status == 200 else _unclean(status, headers)
+            samples.append(Sample(due, taken, status, problem))
+        except Exception as error:  # of the connection, or of an answer that is none: nothing is dropped silently
             samples.append(Sample(due, time.perf_counter() - started - due, FAILED, f"{type(error).__name__}: {error}"))
-            return
-        taken = time.perf_counter() - started - due
-        samples.append(
-            Sample(due, taken, status, request.problem(body) if status == 200 else _unclean(status, headers))
-        )
 
     under_way, due = set[asyncio.Task[None]](), 0.0
     while due < seconds:
