@@ -72,7 +72,9 @@ def regular(event: dict[str, Any]) -> dict[str, Any]:
     result["routeKey"] = _text(event.get("routeKey"))
     parameters = event.get("pathParameters")
     if isinstance(parameters, dict):
-        result["pathParameters"] = {_text(name): _text(value) for name, value in parameters.items()}
+        result["pathParameters"] = {
+            _text(name): _text(value) if isinstance(value, str) else value for name, value in parameters.items()
+        }
     if "http" in context:
         _complete_format_2(result, context)
     else:
