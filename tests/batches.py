@@ -20,9 +20,11 @@ from PIL import Image
 
 from digits.errors import InputError, ObjectNotFoundError
 from functions.batch import archives, tars
+from functions.batch import handler as batch
 from functions.batch.contents import Item
 from functions.batch.errors import SourceError
 from functions.batch.sources import Source
+from local.store import BUCKET
 from tests import events
 
 MEGABYTE = 2**20
@@ -193,6 +195,30 @@ def limit(monkeypatch: pytest.MonkeyPatch, name: str, value: int) -> None:
     """Set a limit of all archives."""
     for module in (archives, tars):
         monkeypatch.setattr(module, name, value)
+
+
+class Context:
+    """What Lambda tells of an invocation; some seconds are left of it."""
+
+    def __init__(self, request_id: str, seconds: float) -> None:
+        self.aws_request_id, self._end = request_id, time.monotonic() + seconds
+
+    def get_remaining_time_in_millis(self) -> int:
+        return int(1000 * (self._end - time.monotonic()))
+
+
+def dropped(key: str, bucket: str = BUCKET) -> dict[str, Any]:
+    """Return the event of an object that was dropped into the bucket."""
+    event = events.load("batch_object_created")
+    event["detail"]["bucket"]["name"], event["detail"]["object"]["key"] = bucket, key
+    return event
+
+
+def end_batch_container() -> None:
+    """Make the next invocation a cold one."""
+    if batch._container.cache_info().currsize:
+        batch._container()[1].close()
+    batch._container.cache_clear()
 
 
 class _Raw(io.RawIOBase):

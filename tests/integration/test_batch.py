@@ -6,7 +6,6 @@ import base64
 import io
 import json
 import threading
-import time
 import weakref
 import zipfile
 from collections.abc import Callable, Iterator
@@ -35,25 +34,10 @@ from functions.predict_api import handler as predict_api
 from local.lambda_invoke import BATCH_SAMPLE, EVENT_TOKEN, sample_batch
 from local.store import BUCKET, EmbeddedStore
 from tests import events
+from tests.batches import Context, dropped, end_batch_container
 from tests.conftest import end_container
 
 type Handle = Callable[..., Document]
-
-
-class Context:
-    """What Lambda tells of an invocation; some seconds are left of it."""
-
-    def __init__(self, request_id: str, seconds: float) -> None:
-        self.aws_request_id, self._end = request_id, time.monotonic() + seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        return int(1000 * (self._end - time.monotonic()))
-
-
-def dropped(key: str, bucket: str = BUCKET) -> dict[str, Any]:
-    event: dict[str, Any] = json.loads((events.FOLDER / "batch_object_created.json").read_text())
-    event["detail"]["bucket"]["name"], event["detail"]["object"]["key"] = bucket, key
-    return event
 
 
 @pytest.fixture
@@ -62,13 +46,6 @@ def cold(store: EmbeddedStore) -> Iterator[Handle]:
     batch._container.cache_clear()
     yield lambda key, request_id="one", seconds=900.0: batch.handler(dropped(key), Context(request_id, seconds))
     end_batch_container()
-
-
-def end_batch_container() -> None:
-    """Make the next invocation a cold one."""
-    if batch._container.cache_info().currsize:
-        batch._container()[1].close()
-    batch._container.cache_clear()
 
 
 @pytest.fixture

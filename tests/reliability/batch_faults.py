@@ -14,10 +14,11 @@ from digits.registry import bucket as registry_bucket
 from digits.registry.layout import BATCH_OUT, BATCH_WORK
 from functions.batch import handler as batch
 from functions.batch import reading, results
+from tests.batches import Context, dropped, end_batch_container
 from tests.reliability import proxy
 from tests.reliability.proxy import Exchange, Fault
 from tests.reliability.rows import Row
-from tests.reliability.victims import PART_LINES, BatchContext, dropped, one_batch
+from tests.reliability.victims import PART_LINES, one_batch
 from tests.reliability.world import World
 
 # The function waits 30 seconds for an answer, three times; here it waits for less, so that all of this ends.
@@ -25,18 +26,8 @@ READ_TIMEOUT_SECONDS = 0.25
 FUNCTION_SECONDS = 60.0
 MOST_TRIES = 6  # of Lambda's own, and of an operator who drops the file again
 FAULTS: dict[str, Fault | None] = {
-    "refused": None,
-    "reset in the middle of a body": proxy.reset_in_body,
-    "stalled": proxy.stalled,
-    "stalled in the middle of a body": proxy.stalled_body,
+    **proxy.FAULTS,
     "slow, by 0.1 s": proxy.slow(0.1),
-    "503 SlowDown": proxy.throttled,
-    "500": proxy.failing,
-    "403": proxy.denied,
-    "clock skew": proxy.skewed,
-    "truncated": proxy.truncated,
-    "shortened": proxy.shortened,
-    "one bit flipped": proxy.flipped,
     "pointer gone": proxy.only(proxy.gone, "current.json"),
     "manifest gone": proxy.only(proxy.gone, "manifest.json"),
     "model gone": proxy.only(proxy.gone, "model.tflite"),
@@ -49,14 +40,14 @@ def run(world: World, faults: tuple[str, ...] = tuple(FAULTS)) -> Iterator[Row]:
     patient = Config(connect_timeout=READ_TIMEOUT_SECONDS, read_timeout=READ_TIMEOUT_SECONDS)
     registry_bucket._CONFIG, reading.PART_LINES = before[0].merge(patient), PART_LINES
     try:
-        expected = _undisturbed(world)
+        expected = undisturbed(world)
         for name, phase in itertools.product(faults, ("cold", "warm", "in the middle")):
             row = Row("store", f"{name}, batch, {phase}")
             _disturbed(world, FAULTS[name], phase, expected, row)
             yield row
     finally:
         registry_bucket._CONFIG, reading.PART_LINES = before
-        _end()
+        end_batch_container()
 
 
 def lines_of(world: World, name: str) -> list[bytes]:
@@ -64,20 +55,21 @@ def lines_of(world: World, name: str) -> list[bytes]:
     return world.bucket.get(f"{BATCH_OUT}{name}.jsonl").data.splitlines()
 
 
-def _undisturbed(world: World) -> list[bytes]:
+def undisturbed(world: World) -> list[bytes]:
+    """Return the lines of a batch that nothing happens to."""
     world.reset()
-    _end()
+    end_batch_container()
     key = one_batch(world.bucket, "undisturbed.zip")
-    batch.handler(dropped(key), BatchContext("undisturbed", FUNCTION_SECONDS))
+    batch.handler(dropped(key), Context("undisturbed", FUNCTION_SECONDS))
     return lines_of(world, "undisturbed.zip")
 
 
 def _disturbed(world: World, fault: Fault | None, phase: str, expected: list[bytes], row: Row) -> None:
     world.reset()
-    _end()
+    end_batch_container()
     key = one_batch(world.bucket, "disturbed.zip")
     if phase == "warm":
-        batch.handler(dropped(one_batch(world.bucket, "before.zip")), BatchContext("before", FUNCTION_SECONDS))
+        batch.handler(dropped(one_batch(world.bucket, "before.zip")), Context("before", FUNCTION_SECONDS))
     try:
         if phase == "in the middle":
             begun = itertools.count()
@@ -103,7 +95,7 @@ def _try(key: str) -> tuple[str | None, float]:
     """Invoke it once, under the fault; the batch may fail, and be tried again, but must end within its time."""
     started = time.monotonic()
     try:
-        batch.handler(dropped(key), BatchContext("one", FUNCTION_SECONDS))
+        batch.handler(dropped(key), Context("one", FUNCTION_SECONDS))
     except DigitsError:
         pass
     except Exception as error:
@@ -116,7 +108,7 @@ def problem_of_result(world: World, key: str, name: str, expected: list[bytes]) 
     """Have a batch tried until it is done, and tell what is wrong with its result."""
     for _ in range(MOST_TRIES):
         try:
-            done = batch.handler(dropped(key), BatchContext("one", FUNCTION_SECONDS))
+            done = batch.handler(dropped(key), Context("one", FUNCTION_SECONDS))
         except DigitsError as error:
             problem = f"{type(error).__name__}: {error}"
             continue
@@ -130,10 +122,3 @@ def problem_of_result(world: World, key: str, name: str, expected: list[bytes]) 
         return f"{len(found)} lines, where {len(expected)} were expected; {len(set(expected) - set(found))} differ"
     left = list(world.bucket.keys(BATCH_WORK))
     return f"left behind: {left}" if left else None
-
-
-def _end() -> None:
-    """Make the next invocation a cold one."""
-    if batch._container.cache_info().currsize:
-        batch._container()[1].close()
-    batch._container.cache_clear()

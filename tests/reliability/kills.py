@@ -20,7 +20,8 @@ from typing import Any
 from digits.errors import DigitsError
 from digits.model.identity import MANIFEST_FILE, READER_FILE
 from digits.registry.decisions import recorded
-from digits.registry.layout import LEASE_KEY, MODELS, POINTER_KEY
+from digits.registry.layout import BATCH_IN, LEASE_KEY, MODELS, POINTER_KEY
+from tests.batches import end_batch_container
 from tests.reliability import batch_faults, victims
 from tests.reliability.proxy import Exchange, Fault, unseen
 from tests.reliability.rows import Row
@@ -31,6 +32,7 @@ from training.lease import Lease
 
 RETRAIN_SECONDS = 120.0
 _WHOLE_SECONDS = 30.0  # in which each victim ends by itself
+_BATCH = f"{BATCH_IN}killed.zip"
 
 
 class Killer:
@@ -78,7 +80,7 @@ class Killer:
             os.kill(process.pid, signal.SIGKILL)
             exchange.cut(reset=True)
 
-        process = self._processes.Process(target=victim, args=(self._world.environment(), *arguments))
+        process = self._made(victim, arguments)  # known before its first request comes
         self._world.proxy.seen = count
         process.start()
         process.join(_WHOLE_SECONDS)
@@ -86,50 +88,48 @@ class Killer:
         self._world.proxy.seen = unseen
 
     def _start(self, victim: Victim, arguments: tuple[Any, ...]) -> BaseProcess:
-        process = self._processes.Process(target=victim, args=(self._world.environment(), *arguments))
+        process = self._made(victim, arguments)
         process.start()
         return process
+
+    def _made(self, victim: Victim, arguments: tuple[Any, ...]) -> BaseProcess:
+        return self._processes.Process(target=victim, args=(self._world.environment(), *arguments))
 
 
 def run(world: World, trained: Path, kills: int = 48, trainings: int = 10) -> Iterator[Row]:
     """Kill each kind of process so many times, and see that what they left can be gone on with."""
     killer = Killer(world)
-    yield _kill(world, killer, kills, "publisher", victims.publish, lambda: (_later(world),), _publishes)
-    yield _kill(world, killer, kills, "promoter", victims.promote, lambda: (world.other[0].version,), _promotes)
+    expected = batch_faults.undisturbed(world)
+
+    def published() -> None:
+        """Both versions, as they are once the world is reset."""
+
+    def batch() -> None:
+        victims.one_batch(world.bucket, "killed.zip")
+
     retrain = (str(trained), "one", RETRAIN_SECONDS)
-    yield _kill(world, killer, kills, "retrainer", victims.retrain, lambda: retrain, _retrains(trained))
-    world.reset()
-    expected = batch_faults._undisturbed(world)
-    yield _kill(world, killer, kills, "batch", victims.read_batch, lambda: _batch(world), _reads(expected))
+    for name, prepare, victim, arguments, problem_of in (
+        ("publisher", published, victims.publish, (_later(world),), _publishes),
+        ("promoter", published, victims.promote, (world.other[0].version,), _promotes),
+        ("retrainer", world.store.reset, victims.retrain, retrain, _retrains(trained)),
+        ("batch", batch, victims.read_batch, (_BATCH,), _reads(expected)),
+    ):
+        row = Row("killed", name)
+        world.reset()
+        prepare()
+        seconds, requests = killer.undisturbed(victim, *arguments)
+        for number in range(kills):
+            world.reset()
+            prepare()
+            if number % 2:
+                killer.at_random(seconds, victim, *arguments)
+            else:
+                killer.at_request(1 + killer.random.randrange(requests), victim, *arguments)
+            row.add(_problem_of_registry(world) or problem_of(world))
+        row.figures = {"requests_of_one": requests, "seconds_of_one": seconds}
+        yield row
     if trainings:
         yield _trainings(trainings, killer.random)
-
-
-def _kill(
-    world: World,
-    killer: Killer,
-    kills: int,
-    name: str,
-    victim: Victim,
-    prepared: Callable[[], tuple[Any, ...]],
-    problem_of: Callable[[World], str | None],
-) -> Row:
-    row = Row("killed", name)
-    world.reset()
-    if victim is victims.retrain:
-        world.store.reset()
-    seconds, requests = killer.undisturbed(victim, *prepared())
-    for number in range(kills):
-        world.reset()
-        if victim is victims.retrain:
-            world.store.reset()
-        if number % 2:
-            killer.at_random(seconds, victim, *prepared())
-        else:
-            killer.at_request(1 + killer.random.randrange(requests), victim, *prepared())
-        row.add(_problem_of_registry(world) or problem_of(world))
-    row.figures = {"requests_of_one": requests, "seconds_of_one": seconds}
-    return row
 
 
 def _problem_of_registry(world: World) -> str | None:
@@ -195,14 +195,10 @@ def _retrains(trained: Path) -> Callable[[World], str | None]:
     return problem_of
 
 
-def _batch(world: World) -> tuple[str]:
-    return (victims.one_batch(world.bucket, "killed.zip"),)
-
-
 def _reads(expected: list[bytes]) -> Callable[[World], str | None]:
     def problem_of(world: World) -> str | None:
-        batch_faults._end()
-        return batch_faults.problem_of_result(world, "batch/in/killed.zip", "killed.zip", expected)
+        end_batch_container()
+        return batch_faults.problem_of_result(world, _BATCH, "killed.zip", expected)
 
     return problem_of
 

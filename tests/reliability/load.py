@@ -64,13 +64,14 @@ def _rows(name: str, expected: Expected, port: int, seconds: float, rate: float)
         knee, rate = rate, rate * GROWTH
     up_to.figures = {"knee_rps": knee, "p99_s": max((point["p99_s"] for point in curve[:-1]), default=0.0)}
     beyond = Row("load", f"{name}, beyond the knee")
+    base = knee or rate / 2
     for times in BEYOND:
-        samples = offered(expected, port, max(knee, rate / 2) * times, seconds)
-        curve.append(_point(max(knee, rate / 2) * times, seconds, samples))
+        samples = offered(expected, port, base * times, seconds)
+        curve.append(_point(base * times, seconds, samples))
         _count(beyond, samples)
     beyond.figures = {"refused_share": max(point["refused"] for point in curve)}
     after = Row("load", f"{name}, half the knee, right after")
-    samples = offered(expected, port, max(knee, rate / 2) / 2, seconds)
+    samples = offered(expected, port, base / 2, seconds)
     _count(after, samples, answered=True)
     after.figures = {"p99_s": offering.percentile(samples, 99)}
     up_to.figures["curve"] = sorted(curve, key=lambda point: point["rate"])

@@ -15,6 +15,7 @@ from PIL import Image
 
 from functions.batch import handler as batch
 from tests import doors, events
+from tests.batches import Context, dropped, end_batch_container
 from tests.reliability import batch_faults, victims
 from tests.reliability.rows import Row
 from tests.reliability.world import Container, World
@@ -164,12 +165,12 @@ def _changed(container: Container, name: str, change: Callable[[Pixels], bytes])
 
 def _one_by_one(world: World, container: Container) -> Row:
     row = Row("metamorphic", "a batch: what its pictures get one by one")
-    batch_faults._end()
+    end_batch_container()
     key = victims.one_batch(world.bucket, "metamorphic.zip")
-    batch.handler(victims.dropped(key), victims.BatchContext("metamorphic", 60))
+    batch.handler(dropped(key), Context("metamorphic", 60))
     for number, line in enumerate(batch_faults.lines_of(world, "metamorphic.zip")):
         document, alone = json.loads(line), events.body_of(container.predict(number % 10))
         same = document["pred"] == alone["pred"] and abs(document["conf"] - alone["conf"]) <= 1e-5
         row.add(None if same else f"{number}: {document} and {alone}")
-    batch_faults._end()
+    end_batch_container()
     return row

@@ -215,6 +215,22 @@ def only(fault: Fault, *endings: str) -> Fault:
     return chosen
 
 
+# What may happen to any object; None refuses connections.
+FAULTS: dict[str, Fault | None] = {
+    "refused": None,
+    "reset in the middle of a body": reset_in_body,
+    "stalled": stalled,
+    "stalled in the middle of a body": stalled_body,
+    "503 SlowDown": throttled,
+    "500": failing,
+    "403": denied,
+    "clock skew": skewed,
+    "truncated": truncated,
+    "shortened": shortened,
+    "one bit flipped": flipped,
+}
+
+
 class Proxy:
     """The proxy; use it as a context manager.
 

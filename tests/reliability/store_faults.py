@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from functools import partial
@@ -20,20 +21,10 @@ REFRESH_SECONDS = 0.6
 _RECOVERY_SECONDS = 20.0
 
 FAULTS: dict[str, Fault | None] = {
-    "refused": None,
-    "reset in the middle of a body": proxy.reset_in_body,
-    "stalled": proxy.stalled,
-    "stalled in the middle of a body": proxy.stalled_body,
+    **proxy.FAULTS,
     "slow, by 0.5 s": proxy.slow(0.5),
     "slow, by 1.9 s": proxy.slow(1.9),
     "trickling": proxy.trickling,
-    "503 SlowDown": proxy.throttled,
-    "500": proxy.failing,
-    "403": proxy.denied,
-    "clock skew": proxy.skewed,
-    "truncated": proxy.truncated,
-    "shortened": proxy.shortened,
-    "one bit flipped": proxy.flipped,
     "pointer gone": proxy.only(proxy.gone, POINTER_KEY),
     "pointer damaged": proxy.only(proxy.garbage, POINTER_KEY),
     "manifest gone": proxy.only(proxy.gone, MANIFEST_FILE),
@@ -54,14 +45,14 @@ def run(
         tries: of each, but of those that take seconds.
         refresh_seconds: for how long a container is asked that cannot refresh.
     """
-    for name in faults:
-        for phase in (_cold, _warm, partial(_refresh, seconds=refresh_seconds)):
-            told = phase.func.__name__ if isinstance(phase, partial) else phase.__name__
-            row = Row("store", f"{name}, {told.strip('_')}")
-            for _ in range(1 if name.startswith(("stalled", "slow", "trickling")) else tries):
-                world.reset()
-                phase(world, FAULTS[name], row)
-            yield row
+    phases: dict[str, Callable[[World, Fault | None, Row], None]]
+    phases = {"cold": _cold, "warm": _warm, "refresh": partial(_refresh, seconds=refresh_seconds)}
+    for name, (phase, happen) in itertools.product(faults, phases.items()):
+        row = Row("store", f"{name}, {phase}")
+        for _ in range(1 if name.startswith(("stalled", "slow", "trickling")) else tries):
+            world.reset()
+            happen(world, FAULTS[name], row)
+        yield row
 
 
 def _cold(world: World, fault: Fault | None, row: Row) -> None:

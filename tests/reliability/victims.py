@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import tempfile
-import time
 import zipfile
 from collections.abc import Callable
 from io import BytesIO
@@ -22,33 +20,14 @@ from digits.registry.versions import Registry
 from functions.batch import handler as batch
 from functions.batch import reading
 from functions.retrain import handler as retraining_function
-from local.store import BUCKET
 from tests import events
+from tests.batches import Context, dropped
 from tests.reliability.logs import keep_logs
 from training import job, promotion, retraining
 from training.artifacts import read_folder
 
 PART_LINES = 4  # so that a batch of twelve pictures is read in parts
 PICTURES = 12
-
-
-class BatchContext:
-    """What Lambda tells of an invocation; some seconds are left of it."""
-
-    def __init__(self, request_id: str, seconds: float) -> None:
-        """Begin it."""
-        self.aws_request_id, self._end = request_id, time.monotonic() + seconds
-
-    def get_remaining_time_in_millis(self) -> int:
-        """Return the milliseconds that are left."""
-        return int(1000 * (self._end - time.monotonic()))
-
-
-def dropped(key: str) -> dict[str, Any]:
-    """Return the event of an object that was dropped into the bucket."""
-    event: dict[str, Any] = json.loads((events.FOLDER / "batch_object_created.json").read_text())
-    event["detail"]["bucket"]["name"], event["detail"]["object"]["key"] = BUCKET, key
-    return event
 
 
 def one_batch(bucket: Bucket, name: str) -> str:
@@ -82,7 +61,7 @@ def read_batch(environment: dict[str, str], key: str) -> None:
     """Read a batch, in parts."""
     _begin(environment)
     reading.PART_LINES = PART_LINES
-    batch.handler(dropped(key), BatchContext("one", 60))
+    batch.handler(dropped(key), Context("one", 60))
 
 
 def retrain(environment: dict[str, str], trained: str, request_id: str, seconds: float) -> None:
@@ -108,7 +87,7 @@ def retrain(environment: dict[str, str], trained: str, request_id: str, seconds:
         mock.patch.object(retraining_function, "LEAST_SECONDS", 0.0),
         _no_judging(),
     ):
-        retraining_function.handler({}, BatchContext(request_id, seconds))
+        retraining_function.handler({}, Context(request_id, seconds))
 
 
 def _no_judging() -> Any:
