@@ -9,9 +9,9 @@ import pytest
 
 from digits.errors import StoreError
 from digits.model.manifest import Manifest
+from digits.moments import now
 from digits.registry import tokens
 from digits.registry.bucket import Bucket
-from digits.registry.moments import now
 from digits.registry.store import S3Reader
 from digits.registry.versions import Registry
 from functions.predict_api import handler as predict_api

@@ -8,13 +8,19 @@ from typing import Any
 import numpy as np
 import pytest
 
-from digits.errors import NoModelError
+from digits.errors import NoModelError, StoreError
+from digits.model.identity import MANIFEST_FILE, MODEL_FILE, READER_FILE
+from digits.model.manifest import Manifest
+from digits.model.proof import prove
 from digits.pictures.images import decode
 from digits.registry.bucket import Bucket
+from digits.registry.layout import object_key
 from digits.registry.live import live_model
 from digits.registry.store import S3Reader
 from local.store import BUCKET, EmbeddedStore
 from tests import events
+
+type Version = tuple[Manifest, dict[str, bytes]]
 
 
 class CountingReader(S3Reader):
@@ -58,3 +64,34 @@ def test_many_threads_get_the_same_right_answers(published: Bucket, store: Embed
 def test_no_model_is_an_error_of_its_own(store: EmbeddedStore) -> None:
     with pytest.raises(NoModelError):
         live_model(CountingReader(store), ttl_seconds=60).get()
+
+
+def test_a_pinned_version_is_read_two_requests_after_each_other(
+    published: Bucket, store: EmbeddedStore, version: Version
+) -> None:
+    begun: list[str] = []
+
+    class Noting(CountingReader):
+        def begin(self, key: str, etag: str | None = None) -> None:
+            begun.append(key)
+            super().begin(key, etag)
+
+    pinned = version[0].version
+    model = live_model(Noting(store), ttl_seconds=60, version=pinned, reads_numbers=lambda: True)
+    model.begin()
+    assert model.get().whole().manifest == version[0]
+    assert begun == [object_key(pinned, name) for name in (MANIFEST_FILE, MODEL_FILE, READER_FILE)]
+
+
+def test_a_reader_that_cannot_be_fetched_is_not_asked_for_by_each_caller(version: Version) -> None:
+    asked = []
+
+    def fetch() -> bytes:
+        asked.append(1)
+        raise StoreError("down")
+
+    loaded = prove(version[0], version[1][MODEL_FILE], reader=fetch)
+    for _ in range(5):
+        with pytest.raises(StoreError):
+            loaded.numbers.get()
+    assert len(asked) == 1

@@ -17,9 +17,9 @@ from typing import Any
 from digits.errors import NoModelError, ObjectNotFoundError, StoreError
 from digits.model import proof
 from digits.model.proof import LazyReader
+from digits.moments import Moment
 from digits.registry import cache
 from digits.registry.cache import CachedObject
-from digits.registry.moments import Moment
 from digits.registry.store import StoredObject
 from tests.reliability.rows import Row
 

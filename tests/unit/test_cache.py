@@ -12,8 +12,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from digits.errors import CorruptModelError, NoModelError, ObjectNotFoundError, StoreError
+from digits.moments import Moment
 from digits.registry.cache import LONGEST_BACKOFF, CachedObject
-from digits.registry.moments import Moment
 from digits.registry.store import StoredObject
 
 
@@ -180,6 +180,19 @@ def test_what_is_expired_is_asked_for_at_once() -> None:
     reader.data = b"b"
     value.expire()
     assert value.get() == "b"
+
+
+def test_what_is_expired_while_it_is_asked_for_is_asked_for_again() -> None:
+    class Expiring(FakeReader):
+        def get(self, key: str, etag: str | None = None) -> StoredObject | None:
+            stored = super().get(key, etag)
+            if len(self.etags) == 1:
+                value.expire()
+                self.data = b"b"
+            return stored
+
+    value = cached(Expiring(b"a"), Clock())
+    assert [value.get(), value.get()] == ["a", "b"]
 
 
 def test_a_key_that_vanishes_keeps_the_value_until_its_greatest_age() -> None:

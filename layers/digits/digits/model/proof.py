@@ -8,16 +8,18 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from digits.errors import CorruptModelError, NoReaderError
+from digits.errors import CorruptModelError, DigitsError, NoReaderError
 from digits.model.classifier import Classifier
 from digits.model.contract import CLASSES, INPUT, LINE, LOGITS, OUTPUT, Tensor
 from digits.model.identity import MODEL_FILE, READER_FILE, sha256
 from digits.model.manifest import Manifest, ReaderRecord
 from digits.model.reader import Reader
 from digits.model.strings import Columns, likely_strings, probabilities_of
+from digits.moments import now
 from digits.pictures import canonical, rows
 
 GOLDEN_TOLERANCE = 1e-3
+RETRY_SECONDS = 1.0  # until a reader that could not be loaded is asked for again
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,8 @@ class LazyReader:
         self._version, self._fetch = manifest.version if manifest else "this model", fetch or bytes
         self._lock = threading.Lock()
         self._loaded: LoadedReader | None = None
+        self._failure: DigitsError | None = None
+        self._failed_at = now()
 
     @property
     def exists(self) -> bool:
@@ -75,7 +79,7 @@ class LazyReader:
         return self._loaded
 
     def get(self) -> LoadedReader:
-        """Return it, at the first call fetched and proved.
+        """Return it, at the first call fetched and proved; callers get a failure again for RETRY_SECONDS.
 
         Raises:
             NoReaderError: the version has none.
@@ -85,9 +89,20 @@ class LazyReader:
         if self._record is None:
             raise NoReaderError(f"{self._version} reads single digits only: it has no reader of numbers")
         with self._lock:
+            if self._failure is not None and self._failed_at.until(now()) < RETRY_SECONDS:
+                raise self._failure.with_traceback(None)
             if self._loaded is None:
-                self._loaded = self._prove(self._record, self._fetch())
+                self._loaded = self._load(self._record)
         return self._loaded
+
+    def _load(self, record: ReaderRecord) -> LoadedReader:
+        self._failure = None
+        try:
+            return self._prove(record, self._fetch())
+        except DigitsError as error:
+            error.__cause__ = error.__context__ = None  # which would keep the refused network in memory
+            self._failure, self._failed_at = error.with_traceback(None), now()
+            raise
 
     def _prove(self, record: ReaderRecord, model: bytes) -> LoadedReader:
         if sha256(model) != self._sha256:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from digits.errors import DigitsError, ObjectNotFoundError
-from digits.registry.moments import Moment, now
+from digits.moments import Moment, now
 from digits.registry.store import ObjectReader
 
 # After a failed read with nothing to fall back on, callers get the same failure for this long.
@@ -77,12 +77,13 @@ class CachedObject[T]:
         self._lock = threading.Lock()
         self._state: _State[T] = _State()
         self._checked_at: Moment | None = None
+        self._expired = False
         self._begun_at: Moment | None = None
         self.failures = 0
 
     def expire(self) -> None:
-        """Make the next caller re-check the store."""
-        self._checked_at = None
+        """Make the next caller re-check the store; a re-check that is under way does not count as that."""
+        self._expired = True
 
     def begin(self) -> None:
         """Have the store asked already if that is due, while the caller does something else before `get`."""
@@ -119,8 +120,9 @@ class CachedObject[T]:
             # The value became too old just now, while another caller asked: it is due.
 
     def _is_due(self) -> bool:
-        checked_at = self._checked_at  # which another thread may take away meanwhile
-        return checked_at is None or checked_at.until(self._clock()) >= self._wait_seconds()
+        if self._expired or self._checked_at is None:
+            return True
+        return self._checked_at.until(self._clock()) >= self._wait_seconds()
 
     def _is_good(self, state: _State[T]) -> bool:
         if state.confirmed_at is None:
@@ -128,6 +130,7 @@ class CachedObject[T]:
         return state.confirmed_at.until(self._clock()) <= self._greatest_age_seconds
 
     def _refresh(self) -> None:
+        self._expired = False
         try:
             self._state = self._read()
         except ObjectNotFoundError:

@@ -35,10 +35,14 @@ def live_model(
         for name in (MODEL_FILE, READER_FILE) if reads_numbers() else (MODEL_FILE,):
             reader.begin(object_key(version, name))
 
+    def load_pinned(version: str, manifest_json: bytes) -> LoadedModel:
+        begin(version)
+        return load_version(bytes_of, version, manifest_json)
+
     return CachedObject(
         reader,
         manifest_key(version) if version else POINTER_KEY,
-        parse=partial(load_version, bytes_of, version) if version else partial(load_live, bytes_of, begin=begin),
+        parse=partial(load_pinned, version) if version else partial(load_live, bytes_of, begin=begin),
         missing=partial(_no_model, version),
         ttl_seconds=ttl_seconds,
     )

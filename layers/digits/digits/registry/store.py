@@ -7,6 +7,7 @@ boto3 takes to import. Writers use boto3 (`digits.registry.bucket`).
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
@@ -17,9 +18,9 @@ from obstore.exceptions import BaseError, NotModifiedError
 from obstore.store import S3Store
 
 from digits.errors import ConfigurationError, ObjectNotFoundError, StoreError
+from digits.moments import Moment, now
 from digits.registry.credentials import container_credentials
 from digits.registry.endpoint import check_endpoint
-from digits.registry.moments import Moment, now
 
 CONNECT_TIMEOUT = timedelta(seconds=1)
 TIMEOUT = timedelta(seconds=2)
@@ -94,9 +95,12 @@ class S3Reader:
         self._store = None if self._problem else self._connect()
         self._threads = ThreadPoolExecutor(_THREADS, thread_name_prefix="store")
         self._begun: dict[str, _Begun] = {}
+        self._begun_lock = threading.Lock()
 
     def reconnect(self) -> None:
         """See `ObjectReader.reconnect`."""
+        with self._begun_lock:
+            self._begun.clear()
         self._store = None if self._problem else self._connect()
 
     def _connect(self) -> S3Store:
@@ -117,14 +121,17 @@ class S3Reader:
 
     def begin(self, key: str, etag: str | None = None) -> None:
         """See `ObjectReader.begin`."""
-        if _asked_for(self._begun.get(key), etag) is None:
-            # What nobody has come for is forgotten.
-            fresh = {each: read for each, read in list(self._begun.items()) if read.at.until(now()) <= FRESH_SECONDS}
-            self._begun = {**fresh, key: self._ask(key, etag)}
+        with self._begun_lock:
+            if _asked_for(self._begun.get(key), etag) is None:
+                # What nobody has come for is forgotten.
+                fresh = {each: read for each, read in self._begun.items() if read.at.until(now()) <= FRESH_SECONDS}
+                self._begun = {**fresh, key: self._ask(key, etag)}
 
     def get(self, key: str, etag: str | None = None) -> StoredObject | None:
         """See `ObjectReader.get`; raises ConfigurationError too, if bucket or endpoint are invalid."""
-        begun = _asked_for(self._begun.pop(key, None), etag) or self._ask(key, etag)
+        with self._begun_lock:
+            ahead = self._begun.pop(key, None)
+        begun = _asked_for(ahead, etag) or self._ask(key, etag)
         try:
             return begun.answer.result(max(0.0, LONGEST_SECONDS - begun.at.until(now())))
         except TimeoutError as error:
