@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from digits.errors import CorruptModelError, ParityError
+from digits.model import graph
 from digits.model.classifier import Classifier
 from digits.model.manifest import Manifest
 from digits.model.proof import prove
@@ -64,6 +65,18 @@ def test_batches_of_every_size_get_the_same_answers(classifier: Classifier) -> N
     for size in (1, 2, 7, 255, 256, 257):
         assert np.allclose(classifier.predict(images[:size]), whole[:size], atol=1e-6)
     assert classifier.predict(images[:0]).shape == (0, 10)
+
+
+def test_a_model_that_grows_beyond_what_it_declares_is_refused(
+    classifier: Classifier, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    images = load_subset().test.images
+    fresh = Classifier(classifier.model)
+    one = fresh._graph._opened().interpreter.get_tensor_details()
+    monkeypatch.setattr(graph, "MOST_VALUES", sum(int(np.prod(tensor["shape"])) for tensor in one) + 1_000)
+    assert fresh.predict(images[:1]).shape == (1, 10)
+    with pytest.raises(CorruptModelError, match="values"):
+        fresh.predict(images[:256])
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\0" * 1_000])

@@ -24,7 +24,7 @@ OPERATIONS = frozenset((
     "SOFTMAX", "SPLIT", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE",
 ))
 # fmt: on
-MOST_VALUES = 16 * 2**20  # in all tensors for one input; the networks here have a million at most
+MOST_VALUES = 64 * 2**20  # in all tensors, for as many inputs as are run at once: 256 MB of floats
 
 
 class Graph:
@@ -65,7 +65,7 @@ class Graph:
         opened = self._opened()
         if values.shape != opened.shape:
             opened.interpreter.resize_tensor_input(opened.source, values.shape, strict=True)
-            opened.interpreter.allocate_tensors()
+            _allocate(opened.interpreter)
             opened.shape = values.shape
         opened.interpreter.set_tensor(opened.source, values)
         opened.interpreter.invoke()
@@ -93,7 +93,7 @@ def _open(model: bytes, source: Tensor, target: Tensor) -> _Opened:
     try:
         interpreter = Interpreter(model_content=model, num_threads=1)
         _check(interpreter)
-        interpreter.allocate_tensors()
+        _allocate(interpreter)
         (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
     except (ValueError, RuntimeError) as error:
         raise CorruptModelError(
@@ -111,6 +111,16 @@ def _check(interpreter: Interpreter) -> None:
     for operation in interpreter._get_ops_details():
         if operation["op_name"] not in OPERATIONS:
             raise CorruptModelError(f"the model has an operation that is not run: {operation['op_name']}")
+    _check_sizes(interpreter)
+
+
+def _allocate(interpreter: Interpreter) -> None:
+    """Give all tensors the shapes that follow from the input's, which need not be those that the file declares."""
+    interpreter.allocate_tensors()
+    _check_sizes(interpreter)
+
+
+def _check_sizes(interpreter: Interpreter) -> None:
     # By Python's integers: numpy's would wrap around.
     sizes = (math.prod(abs(int(side)) for side in tensor["shape"]) for tensor in interpreter.get_tensor_details())
     if sum(sizes) > MOST_VALUES:
