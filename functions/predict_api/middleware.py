@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import uuid
 from http import HTTPStatus
 
 from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from functions.predict_api import gateway, problems
@@ -18,6 +20,8 @@ HTTPS_HEADERS = {"strict-transport-security": "max-age=31536000"}
 
 # As many as a server takes on at a time; what comes on top would only have all of them wait longer.
 MOST_AT_A_TIME = 128
+BODY_SECONDS = 30.0  # within which a body must have come, as it holds one of those places
+HEALTH_PATH = "/health"
 
 logger = logging.getLogger(__name__)
 
@@ -67,9 +71,9 @@ def is_https(protocol: str | None) -> bool:
 
 
 class GuardMiddleware:
-    """Refuses what would cost others: requests whose length can be understood in two ways, and too many at a time.
+    """Refuses what would cost others: two lengths for one request, bodies that never end, too many at a time.
 
-    Neither comes to Lambda, which sends whole events, one at a time.
+    None of it comes to Lambda, which sends whole events, one at a time. Health is told at any load.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -81,22 +85,34 @@ class GuardMiddleware:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        if refusal := self._refusal(Headers(scope=scope)):
+        if refusal := self._refusal(scope):
             status, detail, headers = refusal
             problem = problems.document(status, detail, scope["state"]["request_id"])
             await problems.response(problem, headers)(scope, receive, send)
             return
+        deadline = asyncio.get_running_loop().time() + BODY_SECONDS
+
+        async def receive_in_time() -> Message:
+            try:
+                async with asyncio.timeout_at(deadline):
+                    return await receive()
+            except TimeoutError as error:
+                detail = f"the body did not come within {BODY_SECONDS:.0f} seconds"
+                raise HTTPException(HTTPStatus.REQUEST_TIMEOUT, detail, {"connection": "close"}) from error
+
         self._under_way += 1
         try:
-            await self._app(scope, receive, send)
+            await self._app(scope, receive_in_time, send)
         finally:
             self._under_way -= 1
 
-    def _refusal(self, headers: Headers) -> tuple[HTTPStatus, str, dict[str, str]] | None:
+    def _refusal(self, scope: Scope) -> tuple[HTTPStatus, str, dict[str, str]] | None:
+        headers = Headers(scope=scope)
         if "content-length" in headers and "transfer-encoding" in headers:
             # What follows may be meant for somebody else (RFC 9112, 6.1), so the connection ends.
             return HTTPStatus.BAD_REQUEST, "the request tells its length in two ways", {"connection": "close"}
-        if self._under_way >= MOST_AT_A_TIME:
+        asks_for_health = scope["path"].removeprefix(scope["root_path"]) == HEALTH_PATH
+        if self._under_way >= MOST_AT_A_TIME and not asks_for_health:
             detail = f"{MOST_AT_A_TIME} requests are being answered, and no more are taken on"
             return HTTPStatus.SERVICE_UNAVAILABLE, detail, {"retry-after": "1"}
         return None

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
+from starlette.types import Message
 
 from functions.predict_api import middleware, page, reference
 from functions.predict_api.app import app_from_environment
@@ -134,3 +137,27 @@ def test_more_requests_than_are_taken_on_are_refused(handler: Handler, monkeypat
     assert response["headers"]["retry-after"] == "1"
     monkeypatch.setattr(middleware, "MOST_AT_A_TIME", 1)
     assert [handler(events.load("http_v2_predict_json"))["statusCode"] for _ in range(3)] == [200] * 3
+
+
+def test_health_is_told_at_any_load(handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "MOST_AT_A_TIME", 0)
+    assert handler(doors.http_v2(Request("GET", "/health")))["statusCode"] == 200
+
+
+def test_a_body_that_does_not_come_gives_its_place_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(middleware, "BODY_SECONDS", 0.05)
+    sent: list[Message] = []
+
+    async def never() -> Message:
+        await asyncio.sleep(60)
+        raise AssertionError("nobody waits for that long")
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    application = app_from_environment({})
+    headers = [(b"content-type", b"application/json")]  # with the token in it
+    scope = {"type": "http", "method": "POST", "path": "/v1/predict", "query_string": b"", "headers": headers}
+    asyncio.run(application(scope, never, send))
+    assert sent[0]["status"] == 408
+    assert (b"connection", b"close") in sent[0]["headers"]
