@@ -9,7 +9,7 @@ import platform
 import re
 import subprocess
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from importlib.metadata import distribution
@@ -104,8 +104,13 @@ def is_supported() -> bool:
 
 
 @contextmanager
-def emulated(python: list[str], handler: str, environment: dict[str, str]) -> Iterator[Container]:
-    """Run a handler in Lambda's runtime, in an empty folder; what it logs is printed in the end.
+def emulated(
+    python: list[str], handler: str, environment: dict[str, str], *, tell: Callable[[str], object] = print
+) -> Iterator[Container]:
+    """Run a handler in Lambda's runtime, in an empty folder.
+
+    Args:
+        tell: is given all that was logged, in the end.
 
     Raises:
         OperationError: the emulator does not run here, or did not start.
@@ -142,7 +147,7 @@ def emulated(python: list[str], handler: str, environment: dict[str, str]) -> It
             process.terminate()
             process.wait()
             log.seek(0)
-            print(log.read().decode())
+            tell(log.read().decode())
 
 
 def cold_phases(log: str) -> tuple[float, float]:

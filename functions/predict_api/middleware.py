@@ -20,6 +20,7 @@ HTTPS_HEADERS = {"strict-transport-security": "max-age=31536000"}
 
 # As many as a server takes on at a time; what comes on top would only have all of them wait longer.
 MOST_AT_A_TIME = 128
+MOST_HEADER_BYTES = 32 * 2**10  # three times what the gateway takes
 BODY_SECONDS = 30.0  # within which a body must have come, as it holds one of those places
 HEALTH_PATH = "/health"
 
@@ -71,7 +72,7 @@ def is_https(protocol: str | None) -> bool:
 
 
 class GuardMiddleware:
-    """Refuses what would cost others: two lengths for one request, bodies that never end, too many at a time.
+    """Refuses what would cost others: two lengths for one request, endless headers and bodies, too many at a time.
 
     None of it comes to Lambda, which sends whole events, one at a time. Health is told at any load.
     """
@@ -111,6 +112,9 @@ class GuardMiddleware:
         if "content-length" in headers and "transfer-encoding" in headers:
             # What follows may be meant for somebody else (RFC 9112, 6.1), so the connection ends.
             return HTTPStatus.BAD_REQUEST, "the request tells its length in two ways", {"connection": "close"}
+        if sum(len(name) + len(value) for name, value in scope["headers"]) > MOST_HEADER_BYTES:
+            detail = f"the headers have more than {MOST_HEADER_BYTES:,} bytes"
+            return HTTPStatus.REQUEST_HEADER_FIELDS_TOO_LARGE, detail, {"connection": "close"}
         asks_for_health = scope["path"].removeprefix(scope["root_path"]) == HEALTH_PATH
         if self._under_way >= MOST_AT_A_TIME and not asks_for_health:
             detail = f"{MOST_AT_A_TIME} requests are being answered, and no more are taken on"

@@ -9,6 +9,7 @@ import multiprocessing
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import tempfile
@@ -22,6 +23,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from digits.errors import DigitsError, InputError, ObjectNotFoundError
@@ -39,12 +41,16 @@ from tests.reliability.world import Container, World
 MOST_SECONDS = 2.0
 MOST_MEGABYTES = 512  # which is what the function has
 GUIDED = ("images", "archives", "tensors")
+_LONGEST_SECONDS = 10  # of a child that hangs
+_DRAWN_AT_ONCE = 100
 
 STATUSES: Counter[int] = Counter()  # of this process's answers
 
 # What an input is, and what sends it and tells what is wrong with how that ended.
-type Try = tuple[str, Callable[[], str | None]]
-type Target = Callable[[random.Random, Container, Any], Iterator[Try]]
+type Send = Callable[[], str | None]
+type Try = tuple[str, Send]
+type Generator = Callable[[random.Random, Container, Any], Iterator[Try]]
+type Target = Callable[[Row, Container, Any, int], None]
 
 
 def run(world: World, count: int = 100_000, guided_runs: int = 20_000) -> Iterator[Row]:
@@ -96,30 +102,41 @@ def tried(name: str, count: int, version: Any) -> Row:
     row = Row("fuzz", name)
     target, _ = TARGETS[name]
     container = Container(os.environ["AWS_ENDPOINT_URL_S3"])
-    if name == "JSON documents":
-        _fuzz_documents(row, container, count)
-    else:
-        for told, send in islice(target(random.Random(1), container, version), count):
-            _judge(row, told, _apart(send) if name == "models" else send)
+    target(row, container, version, count)
     container.close()
     return row
 
 
-def _apart(send: Callable[[], str | None]) -> Callable[[], str | None]:
+def _each(generate: Generator, around: Callable[[Send], Send] = lambda send: send) -> Target:
+    """Return what fuzzes with the inputs of a generator."""
+
+    def target(row: Row, container: Container, version: Any, count: int) -> None:
+        for told, send in islice(generate(random.Random(1), container, version), count):
+            _judge(row, told, around(send))
+
+    return target
+
+
+def _apart(send: Send) -> Send:
     """Have something done by a process of its own, which it may end: LiteRT does not survive every file."""
 
     def sent() -> str | None:
         child = os.fork()
         if not child:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-            os._exit(int(send() is not None))
+            status = 2
+            try:
+                signal.alarm(_LONGEST_SECONDS)
+                os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+                status = int(send() is not None)
+            finally:
+                os._exit(status)  # whatever happens: the rest of the suite is the parent's
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
         return f"the process ended with {status}" if status else None
 
     return sent
 
 
-def _judge(row: Row, told: str, send: Callable[[], str | None]) -> None:
+def _judge(row: Row, told: str, send: Send) -> None:
     started = time.perf_counter()
     try:
         problem = send()
@@ -133,7 +150,11 @@ def _judge(row: Row, told: str, send: Callable[[], str | None]) -> None:
 
 def answered(container: Container, event: Any) -> str | None:
     """Have an event answered, and tell what is wrong with the answer."""
-    answer = container.handle(event)
+    return problem_of(container.handle(event))
+
+
+def problem_of(answer: dict[str, Any]) -> str | None:
+    """Tell what is wrong with an answer to something odd: a failure of our own, or no request id."""
     status = events.status_of(answer)
     STATUSES[status] += 1
     if status >= 500:
@@ -157,11 +178,11 @@ def _images(chance: random.Random, container: Container, _: Any) -> Iterator[Try
         yield base64.b64encode(data).decode(), lambda event=event: answered(container, event)  # type: ignore[misc]
 
 
-def _documents(row: Row, container: Container, path: str, count: int) -> None:
+def _documents(row: Row, container: Container, path: str, count: int, seed: int) -> None:
+    @hypothesis.seed(seed)
     @settings(
         max_examples=count,
         database=None,
-        derandomize=True,
         deadline=None,
         phases=[Phase.generate],
         suppress_health_check=list(HealthCheck),
@@ -175,9 +196,11 @@ def _documents(row: Row, container: Container, path: str, count: int) -> None:
     send()
 
 
-def _fuzz_documents(row: Row, container: Container, count: int) -> None:
-    for path in ("/v1/predict", "/v1/read", "/v2/models/digits/infer"):
-        _documents(row, container, path, count // 3)
+def _drawn(row: Row, container: Container, _: Any, count: int) -> None:
+    """Fuzz with documents of JSON; hypothesis holds 0.4 MB for each as long as it draws, so a few at a time."""
+    paths = ("/v1/predict", "/v1/read", "/v2/models/digits/infer")
+    for seed, start in enumerate(range(0, count, _DRAWN_AT_ONCE)):
+        _documents(row, container, paths[seed % 3], min(_DRAWN_AT_ONCE, count - start), seed)
 
 
 def _forms(chance: random.Random, container: Container, _: Any) -> Iterator[Try]:
@@ -290,15 +313,15 @@ def _mutated_model(model: bytes, chance: random.Random) -> bytes:
 
 
 TARGETS: dict[str, tuple[Target, int]] = {
-    "image files": (_images, 15),
-    "JSON documents": (_events, 6),
-    "forms": (_forms, 12),
-    "V2 tensors": (_tensors, 14),
-    "events": (_events, 14),
-    "archives": (_archives, 12),
-    "pointers and token files": (_pointers, 15),
-    "manifests": (_manifests, 6),
-    "models": (_models, 6),
+    "image files": (_each(_images), 15),
+    "JSON documents": (_drawn, 6),
+    "forms": (_each(_forms), 12),
+    "V2 tensors": (_each(_tensors), 14),
+    "events": (_each(_events), 14),
+    "archives": (_each(_archives), 12),
+    "pointers and token files": (_each(_pointers), 15),
+    "manifests": (_each(_manifests), 6),
+    "models": (_each(_models, _apart), 6),
 }
 
 

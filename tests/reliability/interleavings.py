@@ -7,9 +7,11 @@ multithreaded programs", 2007).
 
 from __future__ import annotations
 
+import itertools
 import sys
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from types import FrameType
 from typing import Any
@@ -19,12 +21,13 @@ from digits.model import proof
 from digits.model.proof import LazyReader
 from digits.moments import Moment
 from digits.registry import cache
+from digits.registry import store as digits_store
 from digits.registry.cache import CachedObject
-from digits.registry.store import StoredObject
+from digits.registry.store import S3Reader, StoredObject
 from tests.reliability.rows import Row
 
 PREEMPTIONS = 2
-_FILES = {cache.__file__, proof.__file__}
+_FILES = {cache.__file__, digits_store.__file__, proof.__file__}
 _MOST_STEPS = 2_000
 
 type Preemptions = tuple[tuple[int, int], ...]
@@ -252,10 +255,11 @@ def too_old() -> Scene:
 
 
 def expired() -> Scene:
-    """A snapshot that is restored while a request runs: the next one asks for news."""
+    """A snapshot that is restored while a request re-checks: the next one asks for news."""
     store, clock = Store(), [0.0]
     cached, lock = _cached(store, clock)
     cached.get()
+    clock[0] = 11.0
     seen: list[int] = []
 
     def restore() -> None:
@@ -266,6 +270,32 @@ def expired() -> Scene:
     works = [restore, lambda: seen.append(cached.get())]
     # A request that is under way while it is expired may have read before; the next one must not.
     return Scene(works, [lock], lambda: None if cached.get() == 2 and seen[0] in (1, 2) else f"{seen}")
+
+
+class _AtOnce:
+    """Does what threads would do later."""
+
+    def submit(self, work: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """See `Executor.submit`."""
+        answer: Future[Any] = Future()
+        answer.set_result(work(*arguments))
+        return answer
+
+
+def asked_ahead() -> Scene:
+    """Threads that all ask ahead and then get: no answer is given twice, and none is left."""
+    reader, lock, reads = S3Reader("bucket", "us-east-1", "http://127.0.0.1:1", {}), Lock(), itertools.count()
+    reader._threads = _AtOnce()  # type: ignore[assignment]
+    reader._begun_lock = lock  # type: ignore[assignment]
+    reader._read = lambda *_: StoredObject(b"", str(next(reads)))  # type: ignore[method-assign]
+    seen: list[str] = []
+
+    def work() -> None:
+        reader.begin("key")
+        stored = reader.get("key")
+        seen.append(stored.etag if stored else "")
+
+    return Scene([work] * 2, [lock], lambda: None if len({*seen}) == 2 and not reader._begun else f"{seen}")
 
 
 def lazy_reader() -> Scene:
@@ -288,6 +318,7 @@ SCENES: dict[Callable[[], Scene], int] = {
     failed_refresh: 0,
     too_old: 0,
     expired: 0,
+    asked_ahead: 0,
     lazy_reader: 0,
     three_first_loads: -1,
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import random
 import signal
@@ -12,7 +11,6 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from multiprocessing.context import ForkServerContext
 from multiprocessing.process import BaseProcess
 from pathlib import Path
 from typing import Any
@@ -26,7 +24,7 @@ from tests.reliability import batch_faults, victims
 from tests.reliability.proxy import Exchange, Fault, unseen
 from tests.reliability.rows import Row
 from tests.reliability.victims import Victim
-from tests.reliability.world import World
+from tests.reliability.world import World, forks
 from training.artifacts import latest_folder, read_folder
 from training.lease import Lease
 
@@ -39,10 +37,8 @@ class Killer:
     """Starts processes, and kills them."""
 
     def __init__(self, world: World, seed: int = 1) -> None:
-        """Begin: the processes are forked from one that has imported everything."""
-        self._world, self.random = world, random.Random(seed)
-        self._processes: ForkServerContext = multiprocessing.get_context("forkserver")
-        self._processes.set_forkserver_preload(["tests.reliability.victims"])
+        """Begin with nobody killed."""
+        self._world, self.random, self._processes = world, random.Random(seed), forks()
 
     def undisturbed(self, victim: Victim, *arguments: Any) -> tuple[float, int]:
         """Let one live, and return the seconds that it took, and its requests to the store."""
@@ -54,17 +50,18 @@ class Killer:
             raise AssertionError(f"{victim.__name__} ended with {process.exitcode}")
         return time.monotonic() - started, len(self._world.proxy.keys)
 
-    def at_random(self, seconds: float, victim: Victim, *arguments: Any) -> None:
-        """Kill one at a random time within so many seconds."""
+    def at_random(self, seconds: float, victim: Victim, *arguments: Any) -> bool:
+        """Kill one at a random time within so many seconds, and tell whether it still lived."""
         process = self._start(victim, arguments)
         process.join(self.random.uniform(0, seconds))
         if process.is_alive():
             assert process.pid
             os.kill(process.pid, signal.SIGKILL)
         process.join()
+        return process.exitcode == -signal.SIGKILL
 
-    def at_request(self, number: int, victim: Victim, *arguments: Any) -> None:
-        """Kill one at a request to the store: before it comes there, or after it, with the answer lost."""
+    def at_request(self, number: int, victim: Victim, *arguments: Any) -> bool:
+        """Kill one at a request to the store, before or after it comes there; returns as `at_random`."""
         seen = 0
         answered = self.random.random() < 0.5
 
@@ -84,8 +81,11 @@ class Killer:
         self._world.proxy.seen = count
         process.start()
         process.join(_WHOLE_SECONDS)
+        killed = process.exitcode == -signal.SIGKILL
         process.kill()
+        process.join()
         self._world.proxy.seen = unseen
+        return killed
 
     def _start(self, victim: Victim, arguments: tuple[Any, ...]) -> BaseProcess:
         process = self._made(victim, arguments)
@@ -118,15 +118,21 @@ def run(world: World, trained: Path, kills: int = 48, trainings: int = 10) -> It
         world.reset()
         prepare()
         seconds, requests = killer.undisturbed(victim, *arguments)
-        for number in range(kills):
+        killed = tries = 0
+        while killed < kills and tries < 2 * kills:
             world.reset()
             prepare()
-            if number % 2:
-                killer.at_random(seconds, victim, *arguments)
+            if tries % 2:
+                was_killed = killer.at_random(seconds, victim, *arguments)
             else:
-                killer.at_request(1 + killer.random.randrange(requests), victim, *arguments)
-            row.add(_problem_of_registry(world) or problem_of(world))
-        row.figures = {"requests_of_one": requests, "seconds_of_one": seconds}
+                was_killed = killer.at_request(1 + killer.random.randrange(requests), victim, *arguments)
+            tries, killed = tries + 1, killed + was_killed
+            problem = _problem_of_registry(world) or problem_of(world)
+            if was_killed or problem:  # those that had ended before do not count
+                row.add(problem)
+        if killed < kills:
+            row.add(f"only {killed} of {tries} were killed")
+        row.figures = {"requests_of_one": requests, "seconds_of_one": seconds, "tries": tries}
         yield row
     if trainings:
         yield _trainings(trainings, killer.random)
@@ -210,11 +216,13 @@ def _trainings(kills: int, chance: random.Random) -> Row:
         output = Path(name)
         command = [sys.executable, "-m", "tests.reliability.small_training", "--output", name]
         whole = 0.0
-        for number in range(kills + 2):
+        number = 0
+        while number < 2 or (row.count < kills and number < 3 * kills):
             started = time.monotonic()
             # The first two are let live; the second one finds the distorted digits that the first one has kept.
             # Half of the others are killed near the end, where files are written.
-            patience = chance.uniform((0.7 if number % 2 else 0.2) * whole, 1.02 * whole) if number > 1 else None
+            patience = chance.uniform((0.7 if number % 2 else 0.2) * whole, whole) if number > 1 else None
+            number += 1
             with (output / "log").open("wb") as log:
                 process = subprocess.Popen(command, stdout=log, stderr=log)
                 try:
@@ -226,8 +234,12 @@ def _trainings(kills: int, chance: random.Random) -> Row:
                 whole = time.monotonic() - started
                 assert process.returncode == 0, (output / "log").read_text()[-1_000:]
             else:
-                row.add(_problem_of_folder(output))
-    row.figures = {"seconds_of_one": whole}
+                problem = _problem_of_folder(output)
+                if process.returncode == -signal.SIGKILL or problem:
+                    row.add(problem)
+    if row.count < kills:
+        row.add(f"only {row.count} of {number} were killed")
+    row.figures = {"seconds_of_one": whole, "tries": number}
     return row
 
 

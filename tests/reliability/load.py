@@ -15,6 +15,7 @@ from local.build import bare_python
 from local.lambda_invoke import EVENT_TOKEN
 from tests.reliability import offering
 from tests.reliability.gateway import gateway
+from tests.reliability.logs import keep
 from tests.reliability.mixture import Expected, mixture
 from tests.reliability.offering import Sample
 from tests.reliability.rows import Row
@@ -47,23 +48,28 @@ def in_the_emulator(world: World) -> Iterator[int]:
     """Serve the artifact in Lambda's runtime, behind a stand-in for the gateway; gives the port."""
     with tempfile.TemporaryDirectory() as name:
         environment = emulator.artifact_environment(emulator.link_runtime_client(Path(name)), world.environment())
-        with emulator.emulated(bare_python(), emulator.HANDLER, environment) as container, gateway(container) as port:
+        with (
+            emulator.emulated(bare_python(), emulator.HANDLER, environment, tell=keep) as container,
+            gateway(container) as port,
+        ):
             yield port
 
 
 def _rows(name: str, expected: Expected, port: int, seconds: float, rate: float) -> Iterator[Row]:
     offered(expected, port, 10, 1)  # loads the model
     curve, knee = [], 0.0
-    up_to = Row("load", f"{name}, up to the knee")
+    up_to, beyond = (Row("load", f"{name}, {where} the knee") for where in ("up to", "beyond"))
     while True:
         samples = offered(expected, port, rate, seconds)
         curve.append(_point(rate, seconds, samples))
         if not _keeps_up(samples):
+            _count(beyond, samples)
             break
         _count(up_to, samples)
         knee, rate = rate, rate * GROWTH
     up_to.figures = {"knee_rps": knee, "p99_s": max((point["p99_s"] for point in curve[:-1]), default=0.0)}
-    beyond = Row("load", f"{name}, beyond the knee")
+    if not knee:
+        up_to.add(f"{rate:.0f} requests a second are too many")
     base = knee or rate / 2
     for times in BEYOND:
         samples = offered(expected, port, base * times, seconds)

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import logging
 import os
 from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from tests import events
 
 FOLDER_VARIABLE = "DIGITS_RELIABILITY_LOGS"
 
@@ -29,6 +35,33 @@ def keep_logs() -> bool:
         root.handlers = [handler]
         root.setLevel(logging.INFO)
     return bool(folder)
+
+
+def keep(log: str) -> None:
+    """Keep what another process has logged, or print it where nothing is kept."""
+    folder = os.environ.get(FOLDER_VARIABLE)
+    if folder is None:
+        print(log)
+        return
+    with (Path(folder) / "others.log").open("a") as file:
+        file.write(log)
+
+
+def pieces_of(digit: int) -> dict[str, str]:
+    """Return what tells a picture of the sample events from others, in each form that a log may have it in."""
+    file = events.digit_file(digit)
+    with Image.open(io.BytesIO(file)) as image:
+        values = [str(value) for value in np.asarray(image.convert("L"))[12:14].ravel()]
+    middle = file[len(file) // 2 :][:24]
+    return {
+        "base64": events.image_json(digit)["image"][100:160],
+        "bytes": repr(middle)[2:-1],
+        "escaped bytes": json.dumps(middle.decode("latin-1"))[1:-1],
+        "hexadecimal digits": middle.hex(),
+        "pixels": ", ".join(values),
+        "pixels without spaces": ",".join(values),
+        "rows of an array": " ".join(f"{value:>3}" for value in values[:28]),
+    }
 
 
 def search(folder: Path, secrets: dict[str, bytes]) -> tuple[int, list[str]]:

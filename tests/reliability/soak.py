@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,12 +23,14 @@ from tests.reliability.rows import Row
 from tests.reliability.service import Service, service
 from tests.reliability.world import World
 
-MOST_TTL_SECONDS = 2.0
+MOST_TTL_SECONDS = 0.5
 ROTATED_TOKEN = "token-after-the-rotation-of-the-soak"  # pragma: allowlist secret  # of this suite alone
 # In shares of the whole time.
 PROMOTION, ROLLBACK, NEW_TOKEN, SWITCH, OLD_TOKEN_ENDS, OUTAGE, OUTAGE_ENDS, AGAIN = (
     *(0.15, 0.3, 0.4, 0.45, 0.5, 0.6, 0.75, 0.85),
 )
+# What may be open, or held in memory, more than before: connections of clients, the allocator's own.
+MOST_DESCRIPTORS_MORE, MOST_MEGABYTES_MORE = 10, 4.0
 _WARM_SHARE = 0.1  # of the time, after which memory is looked at
 
 
@@ -40,11 +43,12 @@ class Look:
     descriptors: int
 
 
-def run(world: World, seconds: float = 600.0, rate: float = 100.0) -> Iterator[Row]:
+def run(world: World, seconds: float = 600.0, rate: float = 100.0, swaps: int = 40) -> Iterator[Row]:
     """Have the service answer a mixture of requests, promote, roll back, rotate its token, take away its store.
 
     Args:
         rate: requests a second.
+        swaps: changes of the model after that, of which half are looked at for what they leave in memory.
     """
     world.reset()
     ttl_seconds = min(MOST_TTL_SECONDS, seconds / 100)
@@ -57,13 +61,10 @@ def run(world: World, seconds: float = 600.0, rate: float = 100.0) -> Iterator[R
         processes.submit(offer_mixture, served.port, 10.0, 1.0, world.expected).result()  # loads the model
         started = time.monotonic()
         asked = processes.submit(offer_mixture, served.port, rate, seconds, world.expected)
-        done = threading.Event()
-        watching = threading.Thread(target=_watch, args=(served, started, looks, done))
-        watching.start()
-        old_token = _operate(world, served, started, seconds, ttl_seconds)
-        samples, versions = asked.result()
-        done.set()
-        watching.join()
+        with _watched(served, started, looks):
+            old_token = _operate(world, served, started, seconds, ttl_seconds)
+            samples, versions = asked.result()
+        swapped = _swapped(world, served, ttl_seconds, swaps) if swaps else None
     for sample in samples:
         row.add(sample.problem or (None if sample.status == 200 else f"status {sample.status}"), sample.seconds)
     row.figures = {
@@ -77,15 +78,55 @@ def run(world: World, seconds: float = 600.0, rate: float = 100.0) -> Iterator[R
         "descriptors_at_the_end": looks[-1].descriptors,
         "looks": [[round(look.at, 1), look.kilobytes, look.descriptors] for look in looks],
     }
+    if len(versions) != 2:
+        row.add(f"{len(versions)} versions have answered")
+    if looks[-1].descriptors > looks[0].descriptors + MOST_DESCRIPTORS_MORE:
+        row.add(f"{looks[0].descriptors} descriptors at first, {looks[-1].descriptors} in the end")
     yield row
     ended = Row("soak", "the token that was rotated out")
     ended.add(None if old_token == 401 else f"status {old_token}")
     yield ended
+    if swapped:
+        yield swapped
 
 
-def _watch(served: Service, started: float, looks: list[Look], done: threading.Event) -> None:
-    while not done.wait(1.0):
-        looks.append(Look(time.monotonic() - started, served.resident_kilobytes, served.descriptors))
+@contextmanager
+def _watched(served: Service, started: float, looks: list[Look]) -> Iterator[None]:
+    """Look at what a service holds, each second."""
+    done = threading.Event()
+
+    def watch() -> None:
+        while not done.wait(1.0):
+            looks.append(Look(time.monotonic() - started, served.resident_kilobytes, served.descriptors))
+
+    watching = threading.Thread(target=watch)
+    watching.start()
+    try:
+        yield
+    finally:
+        done.set()
+        watching.join()
+
+
+def _swapped(world: World, served: Service, ttl_seconds: float, swaps: int) -> Row:
+    """Change the model again and again: what that takes of memory must end."""
+    row, kilobytes = Row("soak", "one change of the model after the other"), []
+    for number in range(swaps):
+        version = (world.version, world.other)[number % 2][0].version
+        world.registry.promote(version)
+        deadline = time.monotonic() + 20 * ttl_seconds + 10
+        while (found := _asked(served, ROTATED_TOKEN))[1].get("x-model-version") != version:
+            if time.monotonic() > deadline:
+                break
+            time.sleep(ttl_seconds / 4)
+        row.add(None if found[0] == 200 and time.monotonic() <= deadline else f"{found} after change {number}")
+        kilobytes.append(served.resident_kilobytes)
+    half = kilobytes[swaps // 2 :]
+    grown = (half[-1] - half[0]) / 1024
+    if grown > MOST_MEGABYTES_MORE:
+        row.add(f"{grown:.1f} MB more after {len(half)} changes")
+    row.figures = {"grown_MB_in_the_second_half": grown, "memory_kB_after_each": kilobytes}
+    return row
 
 
 def _operate(world: World, served: Service, started: float, seconds: float, ttl_seconds: float) -> int:
@@ -114,15 +155,20 @@ def _operate(world: World, served: Service, started: float, seconds: float, ttl_
 
 def _status_of_old_token(served: Service, ttl_seconds: float) -> int:
     time.sleep(2 * ttl_seconds)
+    return _asked(served, EVENT_TOKEN)[0]
 
-    async def status() -> int:
-        request = Request.post("/v1/predict", EVENT_TOKEN, "image/png", events.digit_file(7), lambda _: None)
+
+def _asked(served: Service, token: str) -> tuple[int, dict[str, str]]:
+    """Return status and headers of one answer."""
+
+    async def answer() -> tuple[int, dict[str, str]]:
+        request = Request.post("/v1/predict", token, "image/png", events.digit_file(7), lambda _: None)
         connections = offering.Connections(served.port)
-        found, _, _ = await offering.ask(connections, request.data)
+        status, headers, _ = await offering.ask(connections, request.data)
         await connections.close()
-        return found
+        return status, headers
 
-    return asyncio.run(status())
+    return asyncio.run(answer())
 
 
 def _slope(points: list[tuple[float, int]], minutes: float) -> float:

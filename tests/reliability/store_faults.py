@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from functools import partial
 
-from digits.model.identity import MANIFEST_FILE, MODEL_FILE
+from digits.model.identity import MANIFEST_FILE, MODEL_FILE, READER_FILE
 from digits.registry.layout import POINTER_KEY, TOKENS_KEY
 from tests.reliability import proxy
 from tests.reliability.proxy import Fault
@@ -18,6 +18,7 @@ MOST_SECONDS = 5.0  # until a container without a model says that it has none
 # Of a re-check whose every request is answered at the last moment; a load within it takes as much again.
 MOST_WARM_SECONDS = 5.0
 REFRESH_SECONDS = 0.6
+SLOW = ("stalled", "slow", "trickling")  # each of which takes seconds, and is tried once
 _RECOVERY_SECONDS = 20.0
 
 FAULTS: dict[str, Fault | None] = {
@@ -30,6 +31,8 @@ FAULTS: dict[str, Fault | None] = {
     "manifest gone": proxy.only(proxy.gone, MANIFEST_FILE),
     "model gone": proxy.only(proxy.gone, MODEL_FILE),
     "model flipped": proxy.only(proxy.flipped, MODEL_FILE),
+    "reader gone": proxy.only(proxy.gone, READER_FILE),
+    "reader flipped": proxy.only(proxy.flipped, READER_FILE),
     "tokens gone": proxy.only(proxy.gone, TOKENS_KEY),
     "tokens damaged": proxy.only(proxy.garbage, TOKENS_KEY),
     "tokens flipped": proxy.only(proxy.flipped, TOKENS_KEY),
@@ -46,10 +49,15 @@ def run(
         refresh_seconds: for how long a container is asked that cannot refresh.
     """
     phases: dict[str, Callable[[World, Fault | None, Row], None]]
-    phases = {"cold": _cold, "warm": _warm, "refresh": partial(_refresh, seconds=refresh_seconds)}
+    phases = {
+        "cold": _cold,
+        "warm": partial(_re_check, seconds=refresh_seconds, promoted=False),
+        "refresh": partial(_re_check, seconds=refresh_seconds, promoted=True),
+        "first number": _first_number,
+    }
     for name, (phase, happen) in itertools.product(faults, phases.items()):
         row = Row("store", f"{name}, {phase}")
-        for _ in range(1 if name.startswith(("stalled", "slow", "trickling")) else tries):
+        for _ in range(1 if name.startswith(SLOW) else tries):
             world.reset()
             happen(world, FAULTS[name], row)
         yield row
@@ -69,20 +77,12 @@ def _cold(world: World, fault: Fault | None, row: Row) -> None:
     container.close()
 
 
-def _warm(world: World, fault: Fault | None, row: Row) -> None:
-    container = Container(world.proxy.url)
-    container.predict()
-    with world.proxy.broken(fault):
-        for digit in range(10):
-            row.add(world.problem_of(container.predict(digit), digit), container.seconds)
-    container.close()
-
-
-def _refresh(world: World, fault: Fault | None, row: Row, seconds: float) -> None:
+def _re_check(world: World, fault: Fault | None, row: Row, seconds: float, *, promoted: bool) -> None:
+    """Have a container re-check what it knows while the store fails, with or without news there."""
     container = Container(world.proxy.url, ttl_seconds=0.05)
     container.predict()
-    other = world.other[0].version
-    world.registry.promote(other)
+    live = (world.other if promoted else world.version)[0].version
+    world.registry.promote(live)
     time.sleep(0.06)
     with world.proxy.broken(fault):
         deadline = time.monotonic() + seconds
@@ -91,7 +91,24 @@ def _refresh(world: World, fault: Fault | None, row: Row, seconds: float) -> Non
             if container.seconds > MOST_WARM_SECONDS:
                 problem = f"an answer after {container.seconds:.2f} s"
             row.add(problem, container.seconds)
-    _recover(row, lambda: _not_yet(world.problem_of(answer := container.predict(), 7), answer["headers"], other))
+    _recover(row, lambda: _not_yet(world.problem_of(answer := container.predict(), 7), answer["headers"], live))
+    container.close()
+
+
+def _first_number(world: World, fault: Fault | None, row: Row) -> None:
+    """Ask a container for a number that has read digits alone: what that needs is not there yet; digits go on."""
+    container = Container(world.proxy.url)
+    container.predict()
+    with world.proxy.broken(fault):
+        answer = container.number()
+        problem = world.problem_of_number(answer)
+        if answer["statusCode"] == 503:
+            problem = None if "retry-after" in answer["headers"] else "503 without Retry-After"
+        if container.seconds > MOST_SECONDS:
+            problem = f"{answer['statusCode']} after {container.seconds:.2f} s"
+        row.add(problem, container.seconds)
+        row.add(world.problem_of(container.predict(), 7), container.seconds)
+    _recover(row, lambda: world.problem_of_number(container.number()))
     container.close()
 
 

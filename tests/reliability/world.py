@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import json
+import multiprocessing
 import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from multiprocessing.context import ForkServerContext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -94,6 +96,13 @@ class World:
             return f"{answer['statusCode']}: {answer['body'][:200]}"
         return self.expected.problem_of(json.loads(answer["body"]), digit)
 
+    def problem_of_number(self, answer: dict[str, Any], name: str = "2026") -> str | None:
+        """Tell what is wrong with an answer to a number."""
+        if answer["statusCode"] != 200:
+            return f"{answer['statusCode']}: {answer['body'][:200]}"
+        text = json.loads(answer["body"])["text"]
+        return None if text == self.expected.numbers[name] else f"a wrong answer: {text}"
+
 
 @contextmanager
 def world_of(folder: Path) -> Iterator[World]:
@@ -167,14 +176,25 @@ class Container:
         """Have a digit read."""
         return self(events.post(events.image_json(digit), {"authorization": f"Bearer {token}"}))
 
+    def number(self, name: str = "2026") -> dict[str, Any]:
+        """Have a number read."""
+        return self(events.at(events.post(events.number_file(name), content_type="image/png"), "/v1/read"))
+
     def numbers(self) -> dict[str, str]:
         """Return what each number of the sample events is read as."""
         found = {}
         for name in sorted(path.stem for path in events.NUMBERS.glob("*.png")):
-            answer = self(events.at(events.post(events.number_file(name), content_type="image/png"), "/v1/read"))
+            answer = self.number(name)
             if answer["statusCode"] == 200:
                 found[name] = json.loads(answer["body"])["text"]
         return found
+
+
+def forks() -> ForkServerContext:
+    """Return what forks processes from one that has imported everything: there is one for all of the suite."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.reliability.victims", "tests.reliability.attacks"])
+    return context
 
 
 def nudged(version: Version, by: float = _LAST_BIAS) -> Version:

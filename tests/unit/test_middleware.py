@@ -139,6 +139,12 @@ def test_more_requests_than_are_taken_on_are_refused(handler: Handler, monkeypat
     assert [handler(events.load("http_v2_predict_json"))["statusCode"] for _ in range(3)] == [200] * 3
 
 
+def test_headers_without_an_end_are_refused(handler: Handler) -> None:
+    event = events.load("http_v2_predict_json")
+    event["headers"] |= {f"a{number}": "b" * 100 for number in range(400)}
+    assert_problem(handler(event), 431, "more than 32,768 bytes")
+
+
 def test_health_is_told_at_any_load(handler: Handler, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(middleware, "MOST_AT_A_TIME", 0)
     assert handler(doors.http_v2(Request("GET", "/health")))["statusCode"] == 200
