@@ -9,7 +9,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -47,10 +48,12 @@ def main() -> int:
         keep_logs()
         started = time.monotonic()
         with world_of(folder_of(options)) as world:
-            rows = list(_told(_untimed(world, folder_of(options)) if options.untimed else _timed(world, options)))
-        if options.untimed:
-            options.untimed.write_text(json.dumps([asdict(row) for row in rows]))
-            return 0
+            if options.beside:
+                part, file = options.beside
+                rows = list(_told(BESIDE[part](world, folder_of(options))))
+                Path(file).write_text(json.dumps([asdict(row) for row in rows]))
+                return 0
+            rows = list(_told(_timed(world, options)))
         rows.append(_secrets(Path(logs)))
     print(f"\n{table(rows)}\n")
     version = world.version[0].version
@@ -61,7 +64,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.reliability", description=main.__doc__)
     parser.add_argument("--model", type=Path, metavar="FOLDER", help="instead of the newest in artifacts")
     parser.add_argument("--soak", type=float, metavar="SECONDS", default=SOAK_SECONDS)
-    parser.add_argument("--untimed", type=Path, metavar="FILE", help=argparse.SUPPRESS)
+    parser.add_argument("--beside", nargs=2, metavar=("PART", "FILE"), help=argparse.SUPPRESS)
     return parser.parse_args()
 
 
@@ -69,26 +72,36 @@ def _timed(world: World, options: argparse.Namespace) -> Iterator[Row]:
     """Find the knee alone on the machine; then go on beside what need not be timed, which makes it the harder."""
     loads = list(load.run(world))
     yield from loads
-    with tempfile.NamedTemporaryFile(suffix=".json") as file:
-        command = [sys.executable, "-m", "tests.reliability", "--untimed", file.name]
-        command += ["--model", str(options.model)] if options.model else []
-        with subprocess.Popen(command) as beside:
-            yield from soak.run(world, options.soak, loads[0].figures["knee_rps"] / 2)
-        if beside.returncode:
-            raise SystemExit(f"what ran beside ended with status {beside.returncode}")
-        yield from (Row(**row) for row in json.loads(Path(file.name).read_text()))
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as beside:
+        files = {part: Path(folder) / f"{number}.json" for number, part in enumerate(BESIDE)}
+        model = ["--model", str(options.model)] if options.model else []
+        command = [sys.executable, "-m", "tests.reliability", *model, "--beside"]
+        started = [beside.enter_context(subprocess.Popen([*command, *each])) for each in files.items()]
+        yield from soak.run(world, options.soak, max(load.FIRST_RATE, loads[0].figures["knee_rps"]) / 2)
+        for process in started:
+            if process.wait():
+                raise SystemExit(f"what ran beside ended with status {process.returncode}")
+        yield from (Row(**row) for file in files.values() for row in json.loads(file.read_text()))
 
 
-def _untimed(world: World, trained: Path) -> Iterator[Row]:
+def _waiting(world: World, trained: Path) -> Iterator[Row]:
+    """Try what mostly waits."""
     yield from store_faults.run(world)
     yield from freezing.run(world)
     yield from batch_faults.run(world)
+    yield from kills.run(world, trained)
+
+
+def _working(world: World, _: Path) -> Iterator[Row]:
+    """Try what mostly computes."""
     yield from metamorphic.run(world)
     yield from interleavings.run()
     yield from threads.run(world)
     yield from attacks.run(world)
-    yield from kills.run(world, trained)
     yield from fuzz.run(world)
+
+
+BESIDE: dict[str, Callable[[World, Path], Iterator[Row]]] = {"waiting": _waiting, "working": _working}
 
 
 def _told(rows: Iterator[Row]) -> Iterator[Row]:

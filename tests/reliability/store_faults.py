@@ -9,14 +9,16 @@ from functools import partial
 
 from digits.model.identity import MANIFEST_FILE, MODEL_FILE, READER_FILE
 from digits.registry.layout import POINTER_KEY, TOKENS_KEY
+from digits.registry.store import LONGEST_SECONDS
 from tests.reliability import proxy
 from tests.reliability.proxy import Fault
 from tests.reliability.rows import Row
 from tests.reliability.world import Container, World
 
 MOST_SECONDS = 5.0  # until a container without a model says that it has none
-# Of a re-check whose every request is answered at the last moment; a load within it takes as much again.
-MOST_WARM_SECONDS = 5.0
+# Of a re-check whose every request is answered at the last moment: tokens, the pointer where it becomes due meanwhile,
+# and the networks.
+MOST_WARM_SECONDS = 3 * LONGEST_SECONDS + 0.5
 REFRESH_SECONDS = 0.6
 SLOW = ("stalled", "slow", "trickling")  # each of which takes seconds, and is tried once
 _RECOVERY_SECONDS = 20.0
