@@ -143,7 +143,7 @@ class _Page:
         factor = -(-max(pixels.shape) // LOOK_SIDE)
         small = image.reduce(factor) if factor > 1 else image
         try:
-            ink = find_ink(np.asarray(small).astype(np.float32), longest=math.inf).ink
+            ink = find_ink(np.asarray(small), longest=math.inf).ink
         except UnreadableDigitError:
             return cls(pixels, fields, 0.0, (0, 0), framed=False)
         ink = np.clip(ink, 0, 1)

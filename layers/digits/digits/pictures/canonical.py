@@ -87,10 +87,11 @@ def canonicalize(grey: Pixels) -> CanonicalImage:
     Raises:
         UnreadableDigitError: the picture shows nothing, too little contrast, or several digits.
     """
-    if is_canonical(grey):
-        return CanonicalImage(grey, ())
-    if is_canonical(255 - grey):
-        return CanonicalImage(255 - grey, ("inverted",))
+    if grey.shape == (SIDE, SIDE):
+        if is_canonical(grey):
+            return CanonicalImage(grey, ())
+        if is_canonical(255 - grey):
+            return CanonicalImage(255 - grey, ("inverted",))
     searched = _searched(grey)
     found = find_ink(searched)
     sheet = _sheet(found)
@@ -105,11 +106,12 @@ def canonicalize(grey: Pixels) -> CanonicalImage:
     steps = [*found.steps, *sheet.steps]
     if specks := len(sheet.components) - len(main.components):
         steps.append(f"left out {counted(specks, 'speck')}")
-    _, _, width, height = _box(main, scale, grey.shape)
-    steps += [f"cropped to {width}x{height}", *strokes, "scaled and centred"]
-    gaps = np.abs(np.subtract(main.box, (0, 0, *sheet.labels.shape[::-1])))
+    _, _, wide, high = _box(main, scale, grey.shape)
+    steps += [f"cropped to {wide}x{high}", *strokes, "scaled and centred"]
+    height, width = sheet.labels.shape
+    gaps = main.left, main.top, width - main.right, height - main.bottom
     # A digit that was cropped tightly is whole; the faint rim of a stroke may be between it and the edge.
-    warnings = (TOUCHES_EDGE,) if 0 in gaps and gaps.max() > 1 else ()
+    warnings = (TOUCHES_EDGE,) if 0 in gaps and max(gaps) > 1 else ()
     return CanonicalImage(pixels, tuple(steps), warnings, _parts(sheet, main, scale, grey.shape))
 
 
@@ -174,7 +176,7 @@ def is_canonical(ink: Pixels) -> bool:
     return longest in (INK_SIDE - 1, INK_SIDE)
 
 
-def _searched(grey: Pixels) -> Floats:
+def _searched(grey: Pixels) -> Pixels:
     """Return the picture at a size at which digits and lines are several pixels wide, but quickly found."""
     image, longest = Image.fromarray(grey), max(grey.shape)
     if longest > SEARCH_SIDE:
@@ -182,7 +184,7 @@ def _searched(grey: Pixels) -> Floats:
     elif longest < SMALL_SIDE:
         factor = -(-SMALL_SIDE // longest)
         image = image.resize((factor * image.width, factor * image.height), Image.Resampling.BICUBIC)
-    return np.asarray(image).astype(np.float32)
+    return np.asarray(image)
 
 
 def _sheet(ink: InkMap) -> Sheet:

@@ -124,8 +124,9 @@ def find_components(mask: Mask) -> tuple[NDArray[np.intp], list[Component]]:
     rows, starts, ends = find_runs(mask)
     if not len(rows):
         return np.zeros(mask.shape, np.intp), []
-    _, labels = np.unique(_roots(rows, starts, ends), return_inverse=True)
-    count = int(labels.max()) + 1
+    roots = np.array(_roots(rows, starts, ends))
+    numbers = np.cumsum(roots == np.arange(len(roots))) - 1  # a component's first run is its root
+    labels, count = numbers[roots], int(numbers[-1]) + 1
     lengths = ends - starts
     areas = np.bincount(labels, lengths).astype(int)
     lows = np.full((2, count), max(mask.shape))
@@ -187,12 +188,6 @@ def find_runs(mask: Mask) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[n
 def _roots(rows: NDArray[np.intp], starts: NDArray[np.intp], ends: NDArray[np.intp]) -> list[int]:
     """Return for each run the first run of its component."""
     parents = list(range(len(rows)))
-
-    def root(run: int) -> int:
-        while parents[run] != run:
-            parents[run] = run = parents[parents[run]]
-        return run
-
     # `above` follows `run` one row higher; neither ever goes back.
     above, all_rows, all_starts, all_ends = 0, rows.tolist(), starts.tolist(), ends.tolist()
     for run, (row, start, end) in enumerate(zip(all_rows, all_starts, all_ends, strict=True)):
@@ -200,7 +195,16 @@ def _roots(rows: NDArray[np.intp], starts: NDArray[np.intp], ends: NDArray[np.in
             above += 1
         touching = above
         while touching < run and all_rows[touching] == row - 1 and all_starts[touching] <= end:
-            low, high = sorted((root(touching), root(run)))
-            parents[high] = low
+            one, other = touching, run
+            while parents[one] != one:
+                parents[one] = one = parents[parents[one]]
+            while parents[other] != other:
+                parents[other] = other = parents[parents[other]]
+            if one < other:
+                parents[other] = one
+            else:
+                parents[one] = other
             touching += 1
-    return [root(run) for run in range(len(parents))]
+    for run, parent in enumerate(parents):  # none is later than its run
+        parents[run] = parents[parent]
+    return parents

@@ -9,10 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.pictures.tones import Tones
+from digits.pictures.tones import Tones, counted, quantile
 from digits.pictures.windows import local_range, opened, windowed
 
 type Floats = NDArray[np.float32]
+type Pixels = NDArray[np.uint8]
 
 # Paper that varies by less than this share of the contrast is evenly lit.
 EVEN_LIGHT = 0.1
@@ -61,15 +62,16 @@ SLOPE_STEP = 4
 SMOOTH = 0.95
 
 
-def find_polarity(grey: Floats, levels: Tones, longest: float = SLENDER) -> tuple[bool, bool]:
+def find_polarity(grey: Pixels, levels: Tones, longest: float = SLENDER) -> tuple[bool, bool]:
     """Return whether the ink is darker than the paper, and whether the light is even.
 
     Args:
         longest: how many times as long as wide a picture with a frame around it may be.
     """
     side = LIGHT_SIDE * times(grey, longest)
-    bright = grey > levels.threshold
-    share, inside, all_over = _ring_share(bright, 0), _ring_share(bright, FRAME), float(bright.mean())
+    bright = grey > int(levels.threshold)
+    share, inside = _ring_share(bright, 0), _ring_share(bright, FRAME)
+    all_over = np.count_nonzero(bright) / bright.size
     if share <= 0.5:
         inside, all_over = 1 - inside, 1 - all_over
     if inside <= FRAMING and all_over <= FRAMED and max(grey.shape) <= longest * min(grey.shape):  # a frame
@@ -99,19 +101,21 @@ def without_light(bright: Floats, dark_ink: bool, longest: float = SLENDER) -> F
         longest: how many times as long as wide a picture of one digit may be; a longer one is of a row.
     """
     small = np.rint(_resized(bright, FINE_LIGHT_SIDE * times(bright, longest)))
-    slope = _slope(small.astype(np.uint8))
-    level = small - slope
+    opening = opened(small.astype(np.uint8), LIGHT_WINDOWS[-1])
+    slope = _slope(opening)
+    level = small if slope is None else small - slope
     lowest = level.min()
-    dim = _paper(np.minimum(np.rint(level - lowest), 255).astype(np.uint8))
+    raised = np.minimum(np.rint(level - lowest), 255).astype(np.uint8)
+    dim = _paper(raised, opening - np.uint8(lowest) if slope is None else opened(raised, LIGHT_WINDOWS[-1]))
     # Spread, not smoothed: no false ink along the sharp edge of a shadow.
-    spread = windowed(dim, 3, np.maximum) + (slope + lowest)
+    spread = windowed(dim, 3, np.maximum) + (lowest if slope is None else slope + lowest)
     height, width = bright.shape
     paper: Floats = np.asarray(Image.fromarray(spread).resize((width, height), Image.Resampling.BILINEAR))
     light = np.maximum(255 - paper, 16) / 255 if dark_ink else 1
     return ((bright - paper) / light).astype(np.float32)
 
 
-def times(values: Floats, longest: float) -> float:
+def times(values: NDArray[np.number], longest: float) -> float:
     """Return how many times as large a picture of a row is looked at, as its digits are so much smaller."""
     ratio = max(values.shape) / min(values.shape)
     return max(1.0, ratio / SLENDER) if ratio <= longest else 1.0
@@ -149,32 +153,32 @@ def _has_shadow(ink: NDArray[np.bool_], side: float) -> bool:
     return any(touched) and not all(touched) and bool(solid.mean() >= SOLID)
 
 
-def _is_dark_minority(grey: Floats, side: float) -> bool:
+def _is_dark_minority(grey: Pixels, side: float) -> bool:
     """Return whether the picture's outliers against their surroundings are dark."""
-    small = _resized(grey, side)
+    small = _resized(grey.astype(np.float32), side)
     window = LIGHT_WINDOW
     mean = _along_both(np.pad(small, window // 2, "edge"), np.mean, window)
     return float(((small - mean) ** 3).sum()) < 0
 
 
-def _has_dark_strokes(grey: Floats, side: float) -> bool:
+def _has_dark_strokes(grey: Pixels, side: float) -> bool:
     """Return whether what is narrow is dark, whatever the light: by the top-hats of the logarithm of light."""
-    small = np.rint(LOG_UNIT * np.log1p(_resized(grey, side) / LOG_FLOOR)).astype(np.uint8)
+    small = np.rint(LOG_UNIT * np.log1p(_resized(grey.astype(np.float32), side) / LOG_FLOOR)).astype(np.uint8)
     dark, bright = (opened(each, NARROW_WINDOW) for each in (255 - small, small))
     return float(((255.0 - small - dark) ** 3).sum()) > float(((small - 1.0 * bright) ** 3).sum())
 
 
-def _slope(bright: NDArray[np.uint8]) -> Floats:
-    """Return the smooth light that a picture lies in, as from a window or through a lens: float32; zeros if in none.
+def _slope(opening: Pixels) -> Floats | None:
+    """Return the smooth light that a picture lies in, as from a window or through a lens: float32; None if in none.
 
     A window at the border would not tell a slope that rises to it from a stroke.
     """
-    height, width = bright.shape
-    margin, nothing = LIGHT_WINDOWS[-1] // 2, np.zeros(bright.shape, np.float32)
+    height, width = opening.shape
+    margin = LIGHT_WINDOWS[-1] // 2
     if min(height, width) < 3 * LIGHT_WINDOWS[-1]:  # the polynomial would be too far from what it was fitted to
-        return nothing
+        return None
     inner = slice(margin, -margin, SLOPE_STEP)
-    paper = opened(bright, LIGHT_WINDOWS[-1])[inner, inner].astype(np.float32)
+    paper = opening[inner, inner].astype(np.float32)
     down, across = np.linspace(-1, 1, height, dtype=np.float32), np.linspace(-1, 1, width, dtype=np.float32)
     powers = [(i, j) for i in range(SLOPE_DEGREE + 1) for j in range(SLOPE_DEGREE + 1 - i)]
 
@@ -183,21 +187,23 @@ def _slope(bright: NDArray[np.uint8]) -> Floats:
 
     found = np.linalg.lstsq(terms(down[inner], across[inner]).reshape(-1, len(powers)), paper.ravel())[0]
     slope: Floats = terms(down, across) @ found
-    if (paper - slope[inner, inner]).var() > (1 - SMOOTH) * paper.var():
-        return nothing
-    return slope
+    return slope if (paper - slope[inner, inner]).var() <= (1 - SMOOTH) * paper.var() else None
 
 
-def _paper(bright: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Return what is left in a window hardly wider than the strokes: a narrow soft shadow is paper, too."""
+def _paper(bright: Pixels, widest: Pixels) -> Pixels:
+    """Return what is left in a window hardly wider than the strokes: a narrow soft shadow is paper, too.
+
+    Args:
+        widest: what is left in the widest window.
+    """
     edges = local_range(bright, 3)
-    sharpest = max(1, int(np.percentile(edges, 98)))
+    counts = counted(edges)
+    sharpest = max(1, int(quantile(counts, 0.98)))
     sharp = edges >= sharpest
-    widest = opened(bright, LIGHT_WINDOWS[-1])
-    if sharpest < GRAINY * np.median(edges):
+    if sharpest < GRAINY * quantile(counts, 0.5):
         return widest
-    heights = np.where(windowed(sharp.astype(np.uint8), 5, np.maximum) > 0, bright - widest, 0)
-    strokes = heights > np.percentile(heights[sharp], 95) / 2
+    heights = np.where(windowed(sharp.view(np.uint8), 5, np.maximum) > 0, bright - widest, np.uint8(0))
+    strokes = heights > int(quantile(counted(heights[sharp]), 0.95) / 2)
     if not strokes.any():
         return widest
     for window in LIGHT_WINDOWS[:-1]:

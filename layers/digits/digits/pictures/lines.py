@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -115,17 +116,12 @@ class _Tracer:
     """Follows straight lines along the rows of a mask."""
 
     def __init__(self, mask: Mask, ink: Floats, upright: bool, *, reach: int, thickest: float, span: float) -> None:
-        self._mask, self._upright, self._reach = mask, upright, reach
+        self._mask, self._upright = mask, upright
         self._thickest, self._span = thickest, span
-        height, width = mask.shape
-        # How much ink there is above the upper side of each row, with two rows of nothing all round.
-        self._above = np.zeros((height + 3, width), np.float32)
-        np.cumsum(ink, axis=0, out=self._above[2 : height + 2])
-        self._above[height + 2] = self._above[height + 1]
-        rows = np.arange(height)[:, None]
-        # For every pixel of ink: where the run of ink up and down from it begins and ends.
-        self._tops = np.maximum.accumulate(np.where(mask, 0, rows + 1), axis=0)
-        self._bottoms = np.minimum.accumulate(np.where(mask, height - 1, rows - 1)[::-1], axis=0)[::-1]
+        self._ink = ink
+        self._steps = np.array(sorted(range(-reach - 1, reach + 2), key=abs))[:, None]
+        # Further from a line than this nothing is looked at: what is as thick belongs to a stroke.
+        self._far = math.ceil(CROSSING * thickest) + 2
 
     def trace(self, labels: Places, component: Component) -> Ruling | None:
         """Return the line that a component of long runs lies on, as far as it goes; None if it is no thin line."""
@@ -134,25 +130,24 @@ class _Tracer:
             return None
         height, width = self._mask.shape
         x = np.arange(width)
-        middle = np.rint(fit[1] + fit[0] * x).astype(np.intp)
-        y = middle.copy()
-        hit = np.zeros(width, bool)
-        for step in sorted(range(-self._reach - 1, self._reach + 2), key=abs):
-            row = middle + step
-            here = ~hit & (row >= 0) & (row < height)
-            here[here] = self._mask[row[here], x[here]]
-            y[here], hit = row[here], hit | here
+        # The nearest ink to the fit, from the middle outwards.
+        rows = np.rint(fit[1] + fit[0] * x).astype(np.intp) + self._steps
+        hits = self._mask[np.clip(rows, 0, height - 1), x] & (rows >= 0) & (rows < height)
+        y, hit = rows[hits.argmax(axis=0), x], hits.any(axis=0)
         stretch = _longest_stretch(np.flatnonzero(hit), max(2, int(BRIDGED * width)), component)
         start, stop = int(stretch[0]), int(stretch[-1]) + 1
         if stop - start < self._span * width or len(stretch) < COVERED * (stop - start):
             return None
-        tops, bottoms = self._tops[y[stretch], stretch], self._bottoms[y[stretch], stretch]
+        tops, bottoms = self._ends(y[stretch], stretch)
         thick = bottoms - tops + 1
         thickness = _middle(thick)
         bare = thick <= CROSSING * thickness + 1
-        ink = self._above[bottoms + 3, stretch] - self._above[tops, stretch]
-        bare[bare] = ~_inked(ink[bare])
-        if thickness > self._thickest or bare.mean() < BARE:
+        if thickness > self._thickest:
+            return None
+        ink = self._amounts(tops[bare], bottoms[bare], stretch[bare])
+        not_inked = ~_inked(ink)
+        bare[bare], ink = not_inked, ink[not_inked]
+        if np.count_nonzero(bare) < BARE * len(bare):
             return None
         return Ruling(
             upright=self._upright,
@@ -161,12 +156,29 @@ class _Tracer:
             rise=fit[0],
             base=fit[1],
             thickness=thickness,
-            ink=_middle(ink[bare]),
+            ink=_middle(ink),
             places=stretch[bare],
             tops=tops[bare],
             bottoms=bottoms[bare],
             crossed=stretch[~bare],
         )
+
+    def _ends(self, y: Places, x: Places) -> tuple[Places, Places]:
+        """Return where the runs of ink up and down from pixels of ink begin and end, if not further than is looked."""
+        rows = y + np.arange(-self._far, self._far + 1)[:, None]
+        inside = self._mask[np.clip(rows, 0, len(self._mask) - 1), x] & (rows >= 0) & (rows < len(self._mask))
+        up = np.logical_and.accumulate(inside[self._far :: -1], axis=0).sum(axis=0)
+        down = np.logical_and.accumulate(inside[self._far :], axis=0).sum(axis=0)
+        return y - up + 1, y + down - 1
+
+    def _amounts(self, tops: Places, bottoms: Places, x: Places) -> Floats:
+        """Return how much ink there is from a pixel above to a pixel below."""
+        rows = tops - 1 + np.arange(int((bottoms - tops).max(initial=0)) + 3)[:, None]
+        inside = (rows >= 0) & (rows <= np.minimum(bottoms + 1, len(self._ink) - 1))
+        amounts: Floats = np.where(inside, self._ink[np.clip(rows, 0, len(self._ink) - 1), x], np.float32(0)).sum(
+            axis=0
+        )
+        return amounts
 
 
 def _fitted(labels: Places, component: Component) -> tuple[float, float] | None:
@@ -187,7 +199,9 @@ def _fitted(labels: Places, component: Component) -> tuple[float, float] | None:
         rise = float(away @ (y[good] - mean_y) / (away @ away))
         base = float(mean_y - rise * mean_x)
         off = np.abs(y - base - rise * x)
-        good = off <= max(1.5, 2 * _middle(off[good]) + 0.5)
+        before, good = good, off <= max(1.5, 2 * _middle(off[good]) + 0.5)
+        if np.array_equal(before, good):
+            break
     return rise, base
 
 
@@ -207,7 +221,10 @@ def _middle(values: NDArray[np.number]) -> float:
 
 def _longest_stretch(x: Places, gap: int, component: Component) -> Places:
     """Return the places without a larger gap that share most with a component."""
-    stretches = np.split(x, np.flatnonzero(np.diff(x) > gap + 1) + 1)
+    gaps = np.flatnonzero(x[1:] - x[:-1] > gap + 1)
+    if not len(gaps):
+        return x
+    stretches = np.split(x, gaps + 1)
     return max(stretches, key=lambda each: int(((each >= component.left) & (each < component.right)).sum()))
 
 

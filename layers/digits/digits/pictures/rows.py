@@ -167,14 +167,14 @@ def find_rows(grey: Pixels) -> Rows:
     return Rows(drawn, steps, left_out=_may_be_row(others, height))
 
 
-def _searched(grey: Pixels) -> Floats:
+def _searched(grey: Pixels) -> Pixels:
     image, longest, shortest = Image.fromarray(grey), max(grey.shape), min(grey.shape)
     if longest > SEARCH_SIDE:
         image = image.reduce(-(-longest // SEARCH_SIDE))
     elif shortest < SMALL_SIDE and 2 * longest <= SEARCH_SIDE:
         factor = min(SEARCH_SIDE // longest, -(-SMALL_SIDE // shortest))
         image = image.resize((factor * image.width, factor * image.height), Image.Resampling.BICUBIC)
-    return np.asarray(image).astype(np.float32)
+    return np.asarray(image)
 
 
 def _digit_height(components: Sequence[Component]) -> float:

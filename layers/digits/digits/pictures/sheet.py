@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +16,7 @@ from digits.pictures.ink import is_grain
 from digits.pictures.lines import Ruling
 from digits.pictures.marks import find_marks
 from digits.pictures.rulings import erased, find_rulings, is_piece
-from digits.pictures.strokes import FAINT_STROKE_INK, stroke_mask
+from digits.pictures.strokes import FAINT_STROKE_INK, stroke_mask, usual_ink
 from digits.pictures.surroundings import find_surroundings
 from digits.pictures.windows import windowed
 
@@ -60,13 +61,12 @@ class Sheet:
         Raises:
             UnreadableDigitError: `no_contrast`, there is nothing but dots and lines too fine.
         """
-        self.ink = ink
         self._given, self._find_lines, self._least = factor, find_lines, least
         self.factor = factor or _factor(ink)
         self._rulings: list[Ruling] = []
         self._groups: list[Group] | None = None
         self._left_out = {"line": 0, "shadow": 0, "thing at the border": 0, "mark": 0}
-        self._find()
+        self._take(ink)
 
     @property
     def groups(self) -> list[Group]:
@@ -92,19 +92,19 @@ class Sheet:
         left, top, right, bottom = (self.factor * side for side in box) if box else (0, 0, *self.ink.shape[::-1])
         part = self.ink[top:bottom, left:right]
         factor = self._given or _factor(part)
-        mask = stroke_mask(part, factor, FAINT_STROKE_INK)
-        small = _reduced(part, factor)
+        mask = stroke_mask(part, factor, FAINT_STROKE_INK, None if box else self._usual)
+        small = _reduced(part, factor) if box else self._small
         rulings = find_surroundings(mask, small) if box else self._find_lines(mask, small, self._rulings)
         if not rulings:
             return False
-        self.ink = self.ink.copy()
-        self.ink[top:bottom, left:right] = _without(part, erased(rulings, mask.shape), factor)
+        ink = self.ink.copy()
+        ink[top:bottom, left:right] = _without(part, erased(rulings, mask.shape), factor)
         self._left_out["line"] += len(rulings)
         if not box:
             self._rulings += rulings
-            if is_grain(self.ink):
+            if is_grain(ink):
                 raise UnreadableDigitError(_ONLY_LINES, "blank")
-        self._find()
+        self._take(ink)
         if not box and self._shows_pieces_alone():
             raise UnreadableDigitError(_ONLY_LINES, "blank")
         return True
@@ -115,7 +115,7 @@ class Sheet:
         Raises:
             UnreadableDigitError: `blank`, there is nothing else.
         """
-        soft = shadows(self.labels, self.components, _reduced(self.ink, self.factor))
+        soft = shadows(self.labels, self.components, self._small)
         if len(soft) == len(self.components):
             raise UnreadableDigitError("the picture is blank: it shows only light and shadow", "blank")
         self._leave_out("shadow", soft)
@@ -142,7 +142,7 @@ class Sheet:
         left, top, right, bottom = group.box
         margin = max(2, (bottom - top) // 10)
         rows, columns = slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
-        kept = _grown(np.isin(self.labels[rows, columns], [part.label for part in group.components]))
+        kept = _grown(self._are_of(group.components)[self.labels[rows, columns]])
         large = (
             slice(rows.start * self.factor, rows.stop * self.factor),
             slice(columns.start * self.factor, columns.stop * self.factor),
@@ -151,20 +151,32 @@ class Sheet:
 
     def _shows_pieces_alone(self) -> bool:
         """Return whether only pieces of lines and what is too small for a digit are left."""
-        ink = _reduced(self.ink, self.factor)
-        large = [each for each in self.components if each.longest >= self._least * min(ink.shape)]
-        return all(is_piece(each, ink, self._rulings) for each in large)
+        large = [each for each in self.components if each.longest >= self._least * min(self.labels.shape)]
+        return all(is_piece(each, self._small, self._rulings) for each in large)
 
     def _leave_out(self, what: str, components: Sequence[Component]) -> None:
         if not components:
             return
-        gone = _grown(np.isin(self.labels, [each.label for each in components]))
-        self.ink = _without(self.ink, gone, self.factor)
+        gone = _grown(self._are_of(components)[self.labels])
         self._left_out[what] += len(components)
-        self._find()
+        self._take(_without(self.ink, gone, self.factor))
 
-    def _find(self) -> None:
-        self.labels, self.components = find_components(stroke_mask(self.ink, self.factor))
+    def _are_of(self, components: Sequence[Component]) -> Mask:
+        """Return for each label whether it is one of those."""
+        labels = np.zeros(len(self.components) + 1, np.bool_)
+        labels[[each.label for each in components]] = True
+        return labels
+
+    @cached_property
+    def _small(self) -> Floats:
+        """The ink, as small as labels are."""
+        return _reduced(self.ink, self.factor)
+
+    def _take(self, ink: Floats) -> None:
+        """Go on with other ink."""
+        self.ink, self._usual = ink, usual_ink(ink)
+        self.__dict__.pop("_small", None)
+        self.labels, self.components = find_components(stroke_mask(ink, self.factor, usual=self._usual))
         if not self.components:
             raise UnreadableDigitError("the picture shows only dots or lines too fine to be a digit", "no_contrast")
         self._groups = None

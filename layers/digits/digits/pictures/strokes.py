@@ -6,9 +6,10 @@ import math
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageFilter
+from PIL import Image
 
-from digits.pictures.tones import sampled, split_tones
+from digits.pictures.tones import counted, sampled, split_counts
+from digits.pictures.windows import windowed
 
 type Floats = NDArray[np.float32]
 
@@ -31,7 +32,9 @@ FINE_FACTOR = 0.7
 FINEST = 1.5
 
 
-def stroke_mask(ink: Floats, factor: int = 1, least: float = STROKE_INK) -> NDArray[np.bool_]:
+def stroke_mask(
+    ink: Floats, factor: int = 1, least: float = STROKE_INK, usual: np.float32 | None = None
+) -> NDArray[np.bool_]:
     """Return the mask of the strokes, reduced by a factor so that lines of a single pixel survive.
 
     Args:
@@ -39,8 +42,9 @@ def stroke_mask(ink: Floats, factor: int = 1, least: float = STROKE_INK) -> NDAr
         factor: each pixel of the mask stands for a block of that many by that many. It is set if half of a block's
             side is ink: grain sets no block, a line through it does.
         least: ink that counts, as a share of the usual ink.
+        usual: the usual ink, where it is known.
     """
-    mask = ink > least * usual_ink(ink)
+    mask = ink > least * (usual_ink(ink) if usual is None else usual)
     if factor == 1:
         return mask
     shares = Image.fromarray(mask.view(np.uint8) * np.uint8(255)).reduce(factor)
@@ -90,35 +94,34 @@ def redraw_line(ink: Floats, height: int) -> Floats:
 
 def _with_pen(sharp: Floats, changes: int) -> Floats:
     """Return strokes that are wider all round by so many pixels, or narrower."""
-    image = Image.fromarray((sharp * 255).astype(np.uint8))
-    pen = ImageFilter.MaxFilter(3) if changes > 0 else ImageFilter.MinFilter(3)
-    for _ in range(abs(changes)):
-        image = image.filter(pen)
-    return np.asarray(image).astype(np.float32) / np.float32(255)
+    pen = np.maximum if changes > 0 else np.minimum
+    return windowed((sharp * 255).astype(np.uint8), 2 * abs(changes) + 1, pen).astype(np.float32) / np.float32(255)
 
 
 def usual_ink(ink: Floats) -> np.float32:
     """Return the usual amount of ink in a stroke."""
-    return np.float32(split_tones(255 * np.clip(sampled(ink), 0, 1)).high / 255)
+    return np.float32(split_counts(counted((255 * np.clip(sampled(ink), 0, 1)).astype(np.uint8))).high / 255)
 
 
 def _sharp(ink: Floats) -> Floats:
     """Return the digit enlarged or reduced to the drawing's size, without blur."""
-    rows, columns = (np.flatnonzero((ink > STROKE_INK).any(axis=axis)) for axis in (1, 0))
-    side = 1 + max(int(np.ptp(rows)), int(np.ptp(columns)))
+    strokes = ink > STROKE_INK
+    rows, columns = (np.flatnonzero(strokes.any(axis=axis)) for axis in (1, 0))
+    side = 1 + int(max(rows[-1] - rows[0], columns[-1] - columns[0]))
     (low, high), how = (
         (EDGE_INK, Image.Resampling.BICUBIC) if side > FEW_PIXELS else (GREY_INK, Image.Resampling.LANCZOS)
     )
     factor = DRAWING_SIDE / side
     size = max(1, round(ink.shape[1] * factor)), max(1, round(ink.shape[0] * factor))
     if factor < FINE_FACTOR and (missing := FINEST / factor - _stroke_width(ink >= STROKE_INK)) > 0:
-        for _ in range(math.ceil(missing / 2)):
-            ink = np.asarray(Image.fromarray(ink).filter(ImageFilter.MaxFilter(3)))
+        ink = windowed(ink, 2 * math.ceil(missing / 2) + 1, np.maximum)
     large = np.asarray(Image.fromarray(ink).resize(size, how))
-    return np.pad(np.clip((large - low) / (high - low), 0, 1), MARGIN).astype(np.float32)
+    drawing = np.zeros((large.shape[0] + 2 * MARGIN, large.shape[1] + 2 * MARGIN), np.float32)
+    np.clip((large - low) / (high - low), 0, 1, out=drawing[MARGIN:-MARGIN, MARGIN:-MARGIN])
+    return drawing
 
 
 def _stroke_width(drawn: NDArray[np.bool_]) -> float:
     """Return twice the area over the perimeter; counted on a grid, the perimeter is 4/pi times too long."""
-    perimeter = int(np.diff(drawn, axis=0).sum()) + int(np.diff(drawn, axis=1).sum())
-    return 2 * int(drawn.sum()) / max(1.0, perimeter * np.pi / 4)
+    perimeter = np.count_nonzero(drawn[1:] != drawn[:-1]) + np.count_nonzero(drawn[:, 1:] != drawn[:, :-1])
+    return 2 * np.count_nonzero(drawn) / max(1.0, perimeter * np.pi / 4)

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 type Floats = NDArray[np.float32]
+type Pixels = NDArray[np.uint8]
+type Counts = NDArray[np.intp]
 
 # Tones are taken from a part of the pixels of a picture with more than this.
 MANY = 20_000
@@ -45,7 +48,33 @@ def split_tones(values: Floats) -> Tones:
     Args:
         values: float32 of any shape, 0 to 255, not all equal.
     """
-    bins = np.bincount(np.clip(values, 0, 255).astype(np.uint8).ravel(), minlength=256)
+    return split_counts(counted(np.clip(values, 0, 255).astype(np.uint8)))
+
+
+def counted(values: Pixels) -> Counts:
+    """Return how many of the values are of each grey: intp (256,)."""
+    flat = np.ascontiguousarray(values)
+    # As np.bincount does, in a third of the time.
+    return np.array(Image.frombuffer("L", (flat.size, 1), flat, "raw", "L", 0, 1).histogram())
+
+
+def median_of(values: NDArray[np.number], counts: Counts) -> float:
+    """Return the median of values, ascending, of which each occurs so many times."""
+    upto = counts.cumsum()
+    low, high = (values[np.searchsorted(upto, place, "right")] for place in ((upto[-1] - 1) // 2, upto[-1] // 2))
+    return float((low + high) / 2)
+
+
+def quantile(counts: Counts, share: float) -> float:
+    """Return a quantile, interpolated as `np.quantile` does, of greys that occur so many times."""
+    upto = counts.cumsum()
+    place = share * (int(upto[-1]) - 1)
+    low, high = (int(np.searchsorted(upto, at, "right")) for at in (math.floor(place), math.ceil(place)))
+    return low + (high - low) * (place - math.floor(place))
+
+
+def split_counts(bins: Counts | NDArray[np.float64]) -> Tones:
+    """Split greys into the two classes that differ most, given how often each of 256 occurs."""
     below = (bins * _POWERS).cumsum(axis=1)  # number, sum and sum of squares of the values up to each grey
     count, total, _ = below
     others, rest = count[-1] - count, total[-1] - total
@@ -67,7 +96,7 @@ def _mean_and_spread(sums: NDArray[np.float64]) -> tuple[float, float]:
     return mean, math.sqrt(max(squares / count - mean**2, 0.0))
 
 
-def sampled(values: Floats) -> Floats:
+def sampled[T: np.number](values: NDArray[T]) -> NDArray[T]:
     """Return every third, fourth or fifth pixel of a large array, which has the same tones.
 
     From row to row they are other columns, so that an upright line of a single pixel is among them.

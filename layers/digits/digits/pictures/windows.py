@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 
-def windowed(values: NDArray[np.uint8], window: int, extreme: np.ufunc) -> NDArray[np.uint8]:
+def windowed[T: np.number](values: NDArray[T], window: int, extreme: np.ufunc) -> NDArray[T]:
     """Return the extreme in the square window around each pixel; the border's pixels go on outside."""
     result, beyond = values, window // 2
     for axis in (0, 1):
