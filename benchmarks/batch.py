@@ -6,7 +6,6 @@ The built function runs in Lambda's own runtime over a store on a socket; so doe
 from __future__ import annotations
 
 import base64
-import io
 import json
 import os
 import statistics
@@ -14,7 +13,6 @@ import sys
 import tempfile
 import threading
 import time
-import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -24,8 +22,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
+from benchmarks.archives import BATCH_HANDLER, archive, dropped, png
 from benchmarks.emulator import (
     HANDLER,
     Container,
@@ -44,11 +42,9 @@ from functions.batch.results import Document
 from functions.batch.runs import lines_key
 from local.build import BATCH, bare_python
 from local.stack import running_store
-from local.store import BUCKET
 from training.artifacts import read_folder
 from training.dataset import Part
 
-BATCH_HANDLER = "functions.batch.handler.handler"
 RESULTS = Path(__file__).parent / "results/batch.json"
 PLOT = Path(__file__).parent / "results/batch.png"
 ROUNDS = 5
@@ -87,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _measured(folder: Path, model: Measured, part: Part, sizes: Sequence[int]) -> dict[str, Any]:
-    pictures = [_png(image) for image in part.images]
+    pictures = [png(image) for image in part.images]
     with running_store() as store, tempfile.TemporaryDirectory() as client:
         bucket = Bucket.from_environment(os.environ)
         Registry(bucket).promote(Registry(bucket).publish(*read_folder(folder)))
@@ -115,25 +111,9 @@ def _measured(folder: Path, model: Measured, part: Part, sizes: Sequence[int]) -
     return {**figures, "curves": curves}
 
 
-def _png(pixels: Any) -> bytes:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "PNG")
-    return file.getvalue()
-
-
-def _archive(pictures: list[bytes], labels: Any, count: int) -> bytes:
-    file = io.BytesIO()
-    with zipfile.ZipFile(file, "w") as archive:
-        for number in range(count):
-            name = f"{labels[number % len(pictures)]}/{number:06}.png" if labels is not None else f"{number:06}.png"
-            archive.writestr(zipfile.ZipInfo(name), pictures[number % len(pictures)])
-    return file.getvalue()
-
-
 def _read(function: Container, name: str) -> Document:
     """Have the function read what was dropped, and return its summary."""
-    detail = {"bucket": {"name": BUCKET}, "object": {"key": f"{BATCH_IN}{name}"}}
-    outcome: Document = function({"source": "aws.s3", "detail-type": "Object Created", "detail": detail})
+    outcome: Document = function(dropped(name))
     if outcome.get("outcome") != "done":
         raise DigitsError(f"{name} was not read: {outcome}")
     return outcome
@@ -150,8 +130,8 @@ def _speed(
     bucket: Bucket, functions: dict[str, Container], part: Part, model: Measured, folder: Path
 ) -> dict[str, Any]:
     """Return pictures a second: of the batch functions, of the API's, and of both kinds of network on arrays."""
-    pictures = [_png(image) for image in part.images]
-    data = _archive(pictures, part.labels, len(pictures))
+    pictures = [png(image) for image in part.images]
+    data = archive(pictures, len(pictures), part.labels)
     events, predict = [_event(picture) for picture in pictures[:API_REQUESTS]], _keras(folder)
     names = [name for name in functions if name.startswith("batch")]
     archives = iter([f"{number}.zip" for number in range(len(names) * (ROUNDS + 1))])
@@ -215,7 +195,7 @@ def _rate(do: Callable[[], Any], count: int) -> float:
 def _curve(bucket: Bucket, function: Container, pictures: list[bytes], count: int) -> dict[str, Any]:
     """Have an archive of so many pictures read, and return its time, and the memory while it was read."""
     name = f"of-{count}.zip"
-    bucket.create(f"{BATCH_IN}{name}", _archive(pictures, None, count))
+    bucket.create(f"{BATCH_IN}{name}", archive(pictures, count))
     with _watched(function) as memory:
         started = time.perf_counter()
         summary = _read(function, name)

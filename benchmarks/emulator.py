@@ -26,6 +26,26 @@ HANDLER = "functions.predict_api.handler.handler"
 _PATH = "/2015-03-31/functions/function/invocations"
 _LONGEST_SECONDS = 900.0
 _PHASES = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\).*?INVOKE RTDONE\([^)]*duration: ([\d.]+)ms\)", re.DOTALL)
+# As `handlers/phases.py` tells it.
+_PROCESSOR = re.compile(r"processor seconds: init ([\d.]+), first invocation ([\d.]+)")
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A part of a cold start.
+
+    Attributes:
+        seconds: how long it took.
+        processor_seconds: what it took of the processor, in all threads of the function's process.
+    """
+
+    seconds: float
+    processor_seconds: float
+
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the function waited: for the store, above all."""
+        return max(0.0, self.seconds - self.processor_seconds)
 
 
 @dataclass
@@ -150,16 +170,21 @@ def emulated(
             tell(log.read().decode())
 
 
-def cold_phases(log: str) -> tuple[float, float]:
-    """Return the seconds that a container's init and its first invocation took, as the emulator logged them.
+def cold_phases(log: str) -> tuple[Phase, Phase]:
+    """Return a container's init and its first invocation, as the emulator and `handlers/phases.py` logged them.
 
     Init is from the start of the interpreter until it asks for its first event.
 
     Raises:
-        OperationError: the log tells of no invocation.
+        OperationError: the log tells of no invocation, or not of the processor.
     """
-    found = _PHASES.search(log)
+    found, processor = _PHASES.search(log), _PROCESSOR.search(log)
     if found is None:
         raise OperationError("the emulator's log tells of no init with an invocation after it")
-    init, first = (float(milliseconds) / 1e3 for milliseconds in found.groups())
+    if processor is None:
+        raise OperationError("the emulator's log does not tell what init and first invocation took of the processor")
+    init, first = (
+        Phase(float(milliseconds) / 1e3, float(seconds))
+        for milliseconds, seconds in zip(found.groups(), processor.groups(), strict=True)
+    )
     return init, first

@@ -17,7 +17,7 @@ from PIL import Image
 from benchmarks import emulator
 from benchmarks.models import Measured
 from benchmarks.serving import events
-from benchmarks.serving.calls import call_handler, median_milliseconds, time_calls
+from benchmarks.serving.calls import call_handler, median_milliseconds, time_calls, turned
 from benchmarks.serving.curves import phases
 from digits.numbers import read_line
 from digits.pictures.rows import find_rows
@@ -80,9 +80,9 @@ def measure(model: Measured, folder: Path, rounds: int) -> list[Time]:
         # This checkout's code, as it is warm; what a cold start takes is the serving benchmark's.
         environment = {"PYTHONPATH": os.pathsep.join(filter(None, sys.path)), **store.environment()}
         for number in range(rounds):
-            alone = {name: statistics.median(time_calls(calls[name], _CALLS)) * 1e3 for name in _turned(calls, number)}
-            turned = {name: requests[name] for name in _turned(requests, number)}
-            measured.append(figures(alone, call_handler([sys.executable], environment, emulator.HANDLER, turned)))
+            alone = {name: statistics.median(time_calls(calls[name], _CALLS)) * 1e3 for name in turned(calls, number)}
+            sent = {name: requests[name] for name in turned(requests, number)}
+            measured.append(figures(alone, call_handler([sys.executable], environment, emulator.HANDLER, sent)))
     return [time_of(name, [each[name] for each in measured]) for name in measured[0]]
 
 
@@ -130,12 +130,6 @@ def _calls(model: Measured) -> dict[str, Callable[[], object]]:
     for call in calls.values():
         call()  # the first one allocates tensors of this size
     return calls
-
-
-def _turned(names: Mapping[str, object], number: int) -> list[str]:
-    """Return names in another order each round, so that none always comes after the same one."""
-    start = number % len(names)
-    return [*names][start:] + [*names][:start]
 
 
 def _publish(folder: Path) -> None:

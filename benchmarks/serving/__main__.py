@@ -6,23 +6,31 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import machine
-from benchmarks.serving import batches, costs, curves, plot, rounds, verdicts
+from benchmarks.serving import batches, costs, curves, fresh, kinds, plot, rounds, verdicts
+from benchmarks.serving.distant import distant_store
 from benchmarks.serving.yardsticks import candidates, lay_out
 from digits.errors import DigitsError, OperationError
 from digits.model.identity import MODEL_FILE, READER_FILE
 from digits.model.manifest import Manifest
+from digits.registry.bucket import Bucket
 from local.lambda_invoke import furnish
 from local.stack import running_store
 from training.artifacts import OUTPUT, latest_folder, read_folder
 
 RESULTS = Path(__file__).parents[1] / "results/serving.json"
+# What is shown of the results besides verdicts and costs, by its place in them.
+TABLES: dict[str, Callable[[Any], Iterable[str]]] = {
+    "kinds": kinds.lines,
+    "throughput": batches.lines,
+    "fresh": fresh.lines,
+}
 
 
 @dataclass(frozen=True)
@@ -87,6 +95,8 @@ def _show(found: Sequence[verdicts.Verdict], result: dict[str, Any]) -> None:
     print("\n".join(["", *costs.lines(result["cost"]), "", result["cost_basis"]]))
     for claim, source in result["cost_sources"].items():
         print(f"- {claim}: {source}")
+    for name, lines in TABLES.items():
+        print("\n".join(["", *lines(result[name])]))
     print()
 
 
@@ -99,15 +109,26 @@ def _measure(effort: Effort, artifacts: Path) -> tuple[Manifest, dict[str, Any]]
             raise OperationError(f"{manifest.version} is of recipe {manifest.recipe.name!r}{reader}: train 'default'")
         furnish(artifacts)
         yardsticks = lay_out(Path(name), store.environment(), trained)
-        by_round = rounds.measure(candidates(yardsticks, effort.requests), effort.rounds)
-        by_kind = batches.measure(yardsticks, effort.rounds)
+        with distant_store(Bucket.from_environment(os.environ)) as distant:
+            taking_turns = candidates(yardsticks, distant, effort.requests)
+            by_round = rounds.measure(taking_turns, effort.rounds)
+        by_form = batches.measure(yardsticks, effort.rounds)
+        by_kind = kinds.measure(yardsticks, effort.rounds)
         grown = curves.measure(yardsticks, effort.counts, effort.sides, effort.concurrencies)
+        first = fresh.measure(taking_turns)  # last, as it leaves no file in memory
     sizes = len(files[MODEL_FILE]), len(files[READER_FILE])
     cost = costs.by_memory(by_round)
     return manifest, {
-        "figures": [*verdicts.of_latency(by_round), *verdicts.of_batches(by_kind), *verdicts.of_size(by_round, *sizes)],
+        "figures": [
+            *verdicts.of_latency(by_round),
+            *verdicts.of_kinds(by_kind),
+            *verdicts.of_batches(by_form),
+            *verdicts.of_size(by_round, *sizes),
+        ],
         "rounds": {name: rounds.summary(measured) for name, measured in by_round.items()},
-        "batches": batches.images_per_second(by_kind),
+        "fresh": first,
+        "kinds": kinds.summary(by_kind),
+        "throughput": batches.images_per_second(by_form),
         "cost": cost,
         "cost_basis": costs.basis(cost),
         "cost_sources": costs.SOURCES,

@@ -7,7 +7,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +27,20 @@ def time_calls(call: Callable[[], object], times: int) -> list[float]:
     return seconds
 
 
+def turned(names: Iterable[str], number: int) -> list[str]:
+    """Return names in another order each round, so that none always comes after the same one."""
+    each = list(names)
+    start = number % len(each)
+    return each[start:] + each[:start]
+
+
 def call_handler(
     python: Sequence[str], environment: dict[str, str], handler: str, events: dict[str, Any]
 ) -> dict[str, Any]:
     """Call a handler on one core with each event for half a second.
+
+    Args:
+        events: by name; of a list, each is sent once, and the first one is not measured.
 
     Returns:
         See `in_process`: by the events' names, the seconds of all calls and the headers of the answers.

@@ -1,10 +1,11 @@
 """What a million predictions cost on paper, by memory size: Lambda alone, list price, init billed.
 
 Times are measured on one core and hold for the memory size that buys one. With less memory the share of a core shrinks,
-and every invocation, including the first, is scaled by that share. That is an upper bound, because waiting for the
-store is scaled too. Init is not scaled. AWS's guide says that "on-demand Lambda functions use a full vCPU
-(non-throttled)" during it, and others have measured the same (`SOURCES`). This holds for on-demand functions of up to
-one core, not for provisioned concurrency. What Lambda does before init, such as fetching the code, is not measured.
+and what takes the processor takes longer: a warm invocation, which waits for nothing, as a whole, and of the first one
+the processor's time. What the first one waits for the store is as long at every size. Init is not scaled. AWS's guide
+says that "on-demand Lambda functions use a full vCPU (non-throttled)" during it, and others have measured the same
+(`SOURCES`). This holds for on-demand functions of up to one core, not for provisioned concurrency. What Lambda does
+before init, such as fetching the code, is not measured.
 """
 
 from __future__ import annotations
@@ -39,14 +40,16 @@ def by_memory(rounds: dict[str, list[Round]]) -> list[dict[str, float]]:
     """Return times and costs by memory size; each warm invocation is billed in whole milliseconds."""
     floor = statistics.median(statistics.median(each.warm_seconds) for each in rounds["empty"])
     seconds = [max(0.0, each - floor) for measured in rounds["ours"] for each in measured.warm_seconds]
-    init = statistics.median(each.init_seconds for each in rounds["ours"])
-    first = statistics.median(each.first_seconds for each in rounds["ours"])
+    init = statistics.median(each.init.seconds for each in rounds["ours"])
+    processor = statistics.median(each.first.processor_seconds for each in rounds["ours"])
+    waiting = statistics.median(each.first.waiting_seconds for each in rounds["ours"])
     peak = max(each.memory_megabytes for each in rounds["ours"])
     costs = []
     for megabytes in _MEMORY_SIZES:
         slower = max(1.0, _MEGABYTES_PER_CORE / megabytes)
         billed = statistics.mean(math.ceil(each * slower * 1e3) / 1e3 for each in seconds)
-        cold = init + first * slower
+        first = processor * slower + waiting
+        cold = init + first
         billed += cold / _REQUESTS_PER_COLD_START
         dollars = billed * megabytes / 1024 * _DOLLARS_PER_GIGABYTE_SECOND + _DOLLARS_PER_REQUEST
         costs.append(
@@ -56,7 +59,8 @@ def by_memory(rounds: dict[str, list[Round]]) -> list[dict[str, float]]:
                 "p50_milliseconds": statistics.median(seconds) * slower * 1e3,
                 "p99_milliseconds": float(np.percentile(seconds, 99)) * slower * 1e3,
                 "init_seconds": init,
-                "first_invocation_seconds": first * slower,
+                "first_invocation_seconds": first,
+                "first_waiting_seconds": waiting,
                 "cold_seconds": cold,
                 "dollars_per_million": dollars * 1e6,
             }
@@ -82,10 +86,12 @@ def lines(costs: list[dict[str, float]]) -> Iterator[str]:
 def basis(costs: list[dict[str, float]]) -> str:
     """Return a few sentences on what in the table is measured and what is scaled."""
     core = costs[-1]
+    first, waiting = core["first_invocation_seconds"], core["first_waiting_seconds"]
     return (
         "A cold start is init and the first invocation; both are billed. "
         f"Init is {core['init_seconds']:.2f} s as measured, at every size: Lambda gives it a full vCPU whatever the "
-        f"memory. The first invocation is {core['first_invocation_seconds']:.2f} s as measured, at "
-        f"{core['memory_megabytes']:.0f} MB. At smaller sizes it is scaled, like the warm times, by the share of a "
-        "vCPU that the memory buys."
+        f"memory. The first invocation is {first:.2f} s at {core['memory_megabytes']:.0f} MB: {first - waiting:.2f} s "
+        f"of the processor and {waiting:.2f} s of waiting, for the store above all, as measured. At smaller sizes the "
+        "processor's time is scaled, like the warm times, by the share of a vCPU that the memory buys; the waiting is "
+        "not."
     )

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import base64
-import io
 import json
+from collections.abc import Sequence
+from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
 
@@ -12,28 +13,42 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from benchmarks.serving import pictures
+from benchmarks.serving.pictures import DIGITS
 from training.distortions import ROWS
 from training.paper import Paper
 
 BATCH = 256
 NUMBER, NUMBER_SIDE = "40276", 400
-_DIGITS = Path(__file__).parents[2] / "events/digits"
-DIGIT = _DIGITS / "7.png"
-_SAMPLE = Path(__file__).parents[2] / "events/http_v2_predict_json.json"
+SCAN_SIDE = 200
+DIGIT = DIGITS / "7.png"
+_EVENTS = Path(__file__).parents[2] / "events"
 _LARGEST_SIDE = 4000
 _MOST_TENSORS = 4000  # as many as fit into a body
 
 
-def sample() -> dict[str, Any]:
-    """Return the sample event: one picture, a 7."""
-    event: dict[str, Any] = json.loads(_SAMPLE.read_text())
+def sample(name: str = "http_v2_predict_json") -> dict[str, Any]:
+    """Return a sample event; without a name that of one picture, a 7."""
+    event: dict[str, Any] = json.loads((_EVENTS / f"{name}.json").read_text())
     return event
 
 
 def of_images(count: int) -> dict[str, Any]:
     """Return a request with `count` copies of the sample picture."""
-    png = base64.b64encode(DIGIT.read_bytes()).decode()
-    return _with_body(json.dumps({"instances": [{"image": png}] * count}))
+    return _of_files([DIGIT.read_bytes()] * count)
+
+
+def of_scans() -> dict[str, Any]:
+    """Return a request of 256 scans, of all digits in turn."""
+    scans = [pictures.scan(digit, (SCAN_SIDE, SCAN_SIDE), seed=30 + digit) for digit in range(10)]
+    return _of_files(list(islice(cycle(scans), BATCH)))
+
+
+def of_file(data: bytes, media_type: str) -> dict[str, Any]:
+    """Return a request that is a picture's file."""
+    event = _with_bytes(data)
+    event["headers"]["content-type"] = media_type
+    return event
 
 
 def of_side(side: int) -> dict[str, Any]:
@@ -49,7 +64,7 @@ def number_picture() -> NDArray[np.uint8]:
     sheet, height = Paper(np.random.default_rng(1), size=(NUMBER_SIDE, NUMBER_SIDE)), NUMBER_SIDE / 6
     x = 0.05 * NUMBER_SIDE
     for digit in NUMBER:
-        ink = sheet.pen(np.asarray(Image.open(_DIGITS / f"{digit}.png")), height)
+        ink = sheet.pen(pictures.digit(int(digit)), height)
         _, _, end, _ = sheet.put(ink, x, (NUMBER_SIDE - height) / 2)
         x = end + height / 3
     return sheet.photo()
@@ -86,7 +101,12 @@ def heavy() -> tuple[bytes, ...]:
 
 def _pixels() -> NDArray[np.uint8]:
     """Return the sample picture, uint8 (28, 28)."""
-    return np.asarray(Image.open(DIGIT))
+    return pictures.digit(7)
+
+
+def _of_files(files: Sequence[bytes]) -> dict[str, Any]:
+    images = [{"image": base64.b64encode(file).decode()} for file in files]
+    return _with_body(json.dumps({"instances": images}))
 
 
 def _with_body(body: str) -> dict[str, Any]:
@@ -98,11 +118,7 @@ def _with_bytes(body: bytes) -> dict[str, Any]:
 
 
 def _with_jpeg(pixels: NDArray[np.uint8]) -> dict[str, Any]:
-    file = io.BytesIO()
-    Image.fromarray(pixels).save(file, "JPEG", quality=90)
-    event = _with_bytes(file.getvalue())
-    event["headers"]["content-type"] = "image/jpeg"
-    return event
+    return of_file(pictures.jpeg(pixels, 90), "image/jpeg")
 
 
 def _send_to(event: dict[str, Any], path: str) -> None:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from benchmarks import emulator
+from benchmarks.serving import distant, kinds
 from benchmarks.serving.events import BATCH
 from benchmarks.serving.rounds import Round
 from training.promotion import LARGEST_READER_BYTES
@@ -61,9 +62,13 @@ def of_latency(rounds: dict[str, list[Round]]) -> Iterator[Verdict]:
         for each, share, middle in zip(rounds["ours"], floor, warm["ours"], strict=True)
     ]
     yield _ratio("cold start, tensorflow / ours", cold["tensorflow"], cold["ours"], "at least", 20)
-    yield _ratio("cold start, ours / hello", cold["ours"], cold["hello"], "at most", 1.3)
+    yield _ratio("cold start, ours / hello", cold["ours"], cold["hello"], "at most", 1.25)
+    away = f"cold start with the store {distant.SECONDS * 1e3:.0f} ms away, ours / hello"
+    yield _ratio(away, cold["distant"], cold["hello"], "at most", 1.4)
+    asked = [distant.in_a_row(each.asked) for each in rounds["distant"]]
+    yield judge("store requests in a row on a cold start", asked, "at most", 2)
     yield _ratio("warm p50 in the handler, tensorflow / ours", warm["tensorflow"], warm["ours"], "at least", 50)
-    yield _ratio("warm p50 in the handler, ours / hello", warm["ours"], warm["hello"], "at most", 1.5)
+    yield _ratio("warm p50 of MNIST's PNG, ours / hello", warm["ours"], warm["hello"], "at most", 3)
     yield judge("warm p99 / p50 in the handler", tail, "at most", 3)
 
 
@@ -73,11 +78,25 @@ def of_batches(batches: dict[str, list[float]]) -> Iterator[Verdict]:
     Args:
         batches: the seconds of a request in each round, by the form of its images.
     """
-    for name in ("png", "pixels", "binary"):
+    for name, aim in (("png", 4), ("pixels", 5), ("binary", 5)):
         label = f"images a second and core, {BATCH} as {name}, ours / tensorflow"
-        yield _ratio(label, batches["tensorflow"], batches[name], "at least", 5)
+        yield _ratio(label, batches["tensorflow"], batches[name], "at least", aim)
     rates = [BATCH / seconds for seconds in batches["binary"]]
     yield judge("images a second and core, V2 binary tensors", rates, "at least", 20_000)
+
+
+def of_kinds(measured: dict[str, kinds.Calls]) -> Iterator[Verdict]:
+    """Judge what larger pictures cost: decoding, and the canonical form, as the answers tell.
+
+    Args:
+        measured: the calls of each round, by what was sent.
+    """
+    middle = zip(*(kinds.phase(measured[name], "canonical") for name in kinds.MIDDLE), strict=True)
+    canonical = [statistics.median(each) for each in middle]
+    yield judge("canonical form of pictures of 400 to 1,000 pixels, ms", canonical, "at most", 1.2)
+    for pixels, name, aim in ((1600, kinds.PHOTO, 3.5), (4000, kinds.LARGE_PHOTO, 13.5)):
+        decode = kinds.phase(measured[name], "decode")
+        yield judge(f"phone photo of {pixels} pixels, decode, ms", decode, "at most", aim)
 
 
 def of_size(rounds: dict[str, list[Round]], model_bytes: int, reader_bytes: int) -> Iterator[Verdict]:
