@@ -71,7 +71,7 @@ def lay_out(folder: Path, store: dict[str, str], trained: Path) -> Yardsticks:
     ours = emulator.artifact_environment(emulator.link_runtime_client(client), store)
     batch = emulator.artifact_environment(client, store, name=BATCH)
     path = os.pathsep.join(map(str, (handlers, emulator.LAYER_FOLDERS[0], client)))
-    tensorflow = {"MODEL": str(trained / "model.keras"), "TF_CPP_MIN_LOG_LEVEL": "3", "HOME": str(handlers)}
+    tensorflow = {"MODEL": str(trained.resolve() / "model.keras"), "TF_CPP_MIN_LOG_LEVEL": "3", "HOME": str(handlers)}
     tensorflow["PYTHONPATH"] = str(handlers)
     return Yardsticks(folder, ours, batch, {**ours, "PYTHONPATH": path}, tensorflow)
 
