@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import Request, Security
-from fastapi.security import APIKeyHeader, HTTPBearer
+from fastapi import Request
 
 from digits.errors import NoTokensError
 from digits.registry.cache import CachedObject
@@ -11,12 +10,6 @@ from digits.registry.layout import TOKENS_KEY
 from digits.registry.store import ObjectReader
 from digits.registry.tokens import TokenSet
 from functions.predict_api.errors import AuthenticationError
-
-# For OpenAPI: either header is enough. The check itself is the gate's.
-TOKEN_HEADERS = [
-    Security(HTTPBearer(auto_error=False, description="a token that `make token` printed")),
-    Security(APIKeyHeader(name="x-api-key", auto_error=False, description="the same token")),
-]
 
 
 class Gate:

@@ -1,23 +1,18 @@
-"""The routes' request bodies for the OpenAPI description: content types, examples, and schemas by their names.
+"""What the OpenAPI description says of requests that carry a picture: tokens, encodings, bodies with examples.
 
-The bodies are read by hand, as the token in an envelope is checked before the rest is judged. The schemas themselves
-are added when the description is asked for, which no prediction waits for (`openapi`).
+All of that is read by hand: the token in an envelope is checked before the rest is judged, and the framework would take
+a tenth of a request to look for it. The schemas themselves are added when the description is asked for, which no
+prediction waits for (`openapi`).
 """
 
 from __future__ import annotations
 
-from typing import Annotated, Any
-
-from fastapi import Header
+from typing import Any
 
 from digits.pictures.canonical import SIDE
 from digits.pictures.images import MEDIA_TYPES
 from functions.predict_api.request_schemas import MULTIPART_TYPE
 
-# For OpenAPI: the body itself knows its encoding, as its headers told it.
-ContentEncoding = Annotated[
-    str, Header(alias="Content-Encoding", json_schema_extra={"enum": ["", "gzip", "deflate", "identity"]})
-]
 JSON_TYPE = "application/json"
 BINARY_TYPE = "application/octet-stream"
 BINARY = {"schema": {"type": "string", "format": "binary"}}
@@ -34,13 +29,37 @@ _SEVENTY = (
 _PLACES = [{"name": "tens", "box": [4, 4, 44, 56], "length": 1}, {"name": "ones", "box": [0.48, 0.05, 0.45, 0.9]}]
 
 
+# Either header is enough.
+TOKEN_HEADERS: dict[str, Any] = {
+    "HTTPBearer": {"type": "http", "description": "a token that `make token` printed", "scheme": "bearer"},
+    "APIKeyHeader": {"type": "apiKey", "description": "the same token", "in": "header", "name": "x-api-key"},
+}
+_CONTENT_ENCODING: dict[str, Any] = {
+    "name": "Content-Encoding",
+    "in": "header",
+    "required": False,
+    "schema": {
+        "type": "string",
+        "enum": ["", "gzip", "deflate", "identity"],
+        "default": "",
+        "title": "Content-Encoding",
+    },
+}
+
+
+def _described(body: dict[str, Any]) -> dict[str, Any]:
+    """Return what a route that takes such a body has in its description."""
+    security: list[Any] = [{name: []} for name in TOKEN_HEADERS]
+    return {"security": security, "parameters": [_CONTENT_ENCODING], "requestBody": body}
+
+
 def named(*models: str) -> dict[str, Any]:
     """Return a schema that is any of those of these names."""
     references = [{"$ref": f"#/components/schemas/{model}"} for model in models]
     return references[0] if len(references) == 1 else {"anyOf": references}
 
 
-PREDICT: dict[str, Any] = {
+_PREDICT_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         JSON_TYPE: {
@@ -56,10 +75,10 @@ PREDICT: dict[str, Any] = {
     },
 }
 
-READ: dict[str, Any] = {
+_READ_BODY: dict[str, Any] = {
     "required": True,
     "content": {
-        **PREDICT["content"],
+        **_PREDICT_BODY["content"],
         JSON_TYPE: {
             "schema": named(
                 "ImageRequest", "PixelsRequest", "InstancesRequest", "Envelope", "FormRequest", "FormEnvelope"
@@ -74,7 +93,7 @@ READ: dict[str, Any] = {
     },
 }
 
-INFER: dict[str, Any] = {
+_INFER_BODY: dict[str, Any] = {
     "required": True,
     "content": {
         JSON_TYPE: {
@@ -87,3 +106,5 @@ INFER: dict[str, Any] = {
         BINARY_TYPE: BINARY,
     },
 }
+
+PREDICT, READ, INFER = (_described(body) for body in (_PREDICT_BODY, _READ_BODY, _INFER_BODY))

@@ -14,8 +14,8 @@ from pydantic_core import to_json
 from digits.model.contract import Tensor
 from digits.model.proof import LoadedModel
 from functions.predict_api import bodies, problems
-from functions.predict_api.auth import TOKEN_HEADERS, header_token
-from functions.predict_api.bodies import BINARY, BINARY_TYPE, JSON_TYPE, ContentEncoding
+from functions.predict_api.auth import header_token
+from functions.predict_api.bodies import BINARY, BINARY_TYPE, JSON_TYPE
 from functions.predict_api.container import Container, container_of
 from functions.predict_api.errors import MediaTypeError, NotFoundError
 from functions.predict_api.inference_schemas import (
@@ -128,7 +128,6 @@ async def _message(
             json_schema_extra={"pattern": "^[0-9]{1,9}$"},
         ),
     ] = None,
-    _encoding: ContentEncoding = "",
 ) -> Message:
     body = await read_body(request)
     if body.media_type not in (JSON_TYPE, BINARY_TYPE, *_UNCHOSEN_TYPES):
@@ -152,8 +151,7 @@ _INFER: dict[str, Any] = {
         },
         **problems.documented(400, 401, 404, 413, 415, 422, 503),
     },
-    "dependencies": TOKEN_HEADERS,
-    "openapi_extra": {"requestBody": bodies.INFER},
+    "openapi_extra": bodies.INFER,
 }
 
 

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, WithJsonSchema
 from pydantic.json_schema import models_json_schema
 
+from functions.predict_api.bodies import TOKEN_HEADERS
 from functions.predict_api.inference_schemas import InferenceRequest
 from functions.predict_api.request_schemas import (
     Envelope,
@@ -30,7 +31,7 @@ class FilesForm(BaseModel):
 
 
 def add_request_schemas(document: dict[str, Any]) -> None:
-    """Add the schemas that the routes' request bodies name."""
+    """Add the schemas that the routes' request bodies name, and the headers that carry a token."""
     models = (
         ImageRequest,
         PixelsRequest,
@@ -43,4 +44,4 @@ def add_request_schemas(document: dict[str, Any]) -> None:
     )
     _, schemas = models_json_schema([(model, "validation") for model in models], ref_template=_COMPONENTS)
     components = document["components"]["schemas"] | schemas["$defs"]
-    document["components"]["schemas"] = dict(sorted(components.items()))
+    document["components"] |= {"schemas": dict(sorted(components.items())), "securitySchemes": TOKEN_HEADERS}

@@ -15,8 +15,7 @@ from digits.numbers import NO_HINTS, Hints
 from digits.pictures.rows import MOST_ROWS
 from digits.registry.live import LiveModel
 from functions.predict_api import bodies, problems
-from functions.predict_api.auth import TOKEN_HEADERS, header_token
-from functions.predict_api.bodies import ContentEncoding
+from functions.predict_api.auth import header_token
 from functions.predict_api.container import Container, container_of
 from functions.predict_api.errors import QueryError
 from functions.predict_api.fields import FormPayload, read_form_payload
@@ -55,7 +54,7 @@ class Admitted:
     timing: ServerTiming
 
 
-async def _admit(request: Request, _encoding: ContentEncoding = "") -> Admitted:
+async def _admit(request: Request) -> Admitted:
     """Check the token before anything else is judged; a header wins over the envelope."""
     container, timing = container_of(request), ServerTiming()
     request.state.log.timing = timing
@@ -114,8 +113,7 @@ async def model(request: Request) -> ModelSummary:
     summary="Read handwritten digits",
     response_model=Prediction | Predictions,
     responses=problems.documented(400, 401, 413, 415, 422, 503),
-    dependencies=TOKEN_HEADERS,
-    openapi_extra={"requestBody": bodies.PREDICT},
+    openapi_extra=bodies.PREDICT,
 )
 async def predict_digits(
     request: Request,
@@ -141,8 +139,7 @@ async def predict_digits(
     summary="Read handwritten numbers",
     response_model=Number | Numbers | Form,
     responses=problems.documented(400, 401, 413, 415, 422, 503),
-    dependencies=TOKEN_HEADERS,
-    openapi_extra={"requestBody": bodies.READ},
+    openapi_extra=bodies.READ,
 )
 async def read_numbers(
     request: Request,
