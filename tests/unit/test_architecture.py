@@ -141,6 +141,19 @@ assert not heavy, heavy
     assert finished.returncode == 0, finished.stderr
 
 
+def test_the_frameworks_models_of_openapi_wait_until_the_description_is_asked_for() -> None:
+    code = """
+import functions.predict_api.handler
+from fastapi.openapi.models import Operation, PathItem
+from pydantic import BaseModel
+assert BaseModel.model_config == {}
+assert not PathItem.__pydantic_complete__
+from functions.predict_api.app import app_from_environment
+assert app_from_environment({}).openapi()["paths"]
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_locks_agree_on_every_shared_version() -> None:
     development = locked_versions(LOCKS[0])
     for path in (*LOCKS[1:], RUNTIME_LOCK):
