@@ -100,6 +100,7 @@ def artifact_environment(
         "LAMBDA_TASK_ROOT": str(function),
         "AWS_LAMBDA_FUNCTION_NAME": name,
         "AWS_LAMBDA_FUNCTION_MEMORY_SIZE": "512",
+        "OPENBLAS_NUM_THREADS": "1",
         **store,
     }
 

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import importlib
 import sys
+from pathlib import Path
 
 import pytest
+from samcli.yamlhelper import yaml_parse
 
-from benchmarks.emulator import Phase, cold_phases
+from benchmarks.emulator import Phase, artifact_environment, cold_phases
 from benchmarks.serving import rounds
 from digits.errors import OperationError
+from local.build import BATCH, FUNCTION
+from tests.template import TEMPLATE
 
 LOG = """\
 25 Nov 2026 21:47:10,980 [INFO] (rapid) exec 'python3.13' (cwd=/var/task, handler=empty.handler)
@@ -59,3 +63,10 @@ def test_the_handler_that_wraps_another_one_tells_of_its_first_invocation_alone(
     (line,) = capsys.readouterr().out.splitlines()
     init, first = cold_phases(LOG.replace("processor seconds: init 0.141500, first invocation 0.000750", line))
     assert init.processor_seconds > first.processor_seconds >= 0
+
+
+@pytest.mark.parametrize("name", [FUNCTION, BATCH])
+def test_the_artifact_gets_the_threads_that_the_template_gives_it(name: str, tmp_path: Path) -> None:
+    resource = yaml_parse(TEMPLATE.read_text())["Resources"][name]
+    wanted = str(resource["Properties"]["Environment"]["Variables"]["OPENBLAS_NUM_THREADS"])
+    assert artifact_environment(tmp_path, {}, name=name)["OPENBLAS_NUM_THREADS"] == wanted
