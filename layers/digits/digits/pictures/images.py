@@ -215,9 +215,9 @@ def _decode(data: bytes, max_pixels: int, long_side: int, page: int) -> DecodedI
 
 
 def _load(image: ImageFile.ImageFile, mode: str, long_side: int) -> None:
-    if max(image.size) > long_side:
+    if (factor := -(-max(image.size) // long_side)) > 1:
         # Only JPEG can be reduced while it is decoded, by 2, 4 or 8; without its colours, in half of the time.
-        image.draft(mode, (long_side, long_side))
+        image.draft(mode, (image.width // factor, image.height // factor))
     image.load()
 
 
