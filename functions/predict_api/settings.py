@@ -11,6 +11,8 @@ from digits.model.identity import is_version
 from digits.registry.endpoint import endpoint_of
 from functions.predict_api.cors import read_origins
 
+LEAST_TOKEN_AGE_SECONDS = 10.0
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -46,8 +48,11 @@ class Settings:
         """
         ttl_seconds = _seconds(environment, "DIGITS_MODEL_TTL_SECONDS", cls.model_ttl_seconds)
         token_age_seconds = _seconds(environment, "DIGITS_TOKEN_AGE_SECONDS", cls.token_age_seconds)
-        if token_age_seconds <= ttl_seconds:
-            raise ConfigurationError("DIGITS_TOKEN_AGE_SECONDS must be more than DIGITS_MODEL_TTL_SECONDS")
+        if token_age_seconds <= max(ttl_seconds, LEAST_TOKEN_AGE_SECONDS):
+            raise ConfigurationError(
+                "DIGITS_TOKEN_AGE_SECONDS must be more than DIGITS_MODEL_TTL_SECONDS, and than "
+                f"{LEAST_TOKEN_AGE_SECONDS:.0f}: a slow store takes some seconds to confirm tokens"
+            )
         model_version = environment.get("DIGITS_MODEL_VERSION") or None
         if model_version and not is_version(model_version):
             raise ConfigurationError(f"DIGITS_MODEL_VERSION is {model_version!r}, which is no name of a version")

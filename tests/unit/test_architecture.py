@@ -144,7 +144,7 @@ assert not heavy, heavy
 def test_the_frameworks_models_of_openapi_wait_until_the_description_is_asked_for() -> None:
     code = """
 import functions.predict_api.handler
-from fastapi.openapi.models import Operation, PathItem
+from fastapi.openapi.models import PathItem
 from pydantic import BaseModel
 assert BaseModel.model_config == {}
 assert not PathItem.__pydantic_complete__

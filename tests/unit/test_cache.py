@@ -195,6 +195,29 @@ def test_what_is_expired_while_it_is_asked_for_is_asked_for_again() -> None:
     assert [value.get(), value.get()] == ["a", "b"]
 
 
+def test_a_value_that_took_longer_to_confirm_than_it_may_be_old_is_read_again_at_once() -> None:
+    clock = Clock()
+
+    class Frozen(FakeReader):
+        def get(self, key: str, etag: str | None = None) -> StoredObject | None:
+            stored = super().get(key, etag)
+            clock.now += 3600 if len(self.etags) == 1 else 0
+            return stored
+
+    reader = Frozen(b"a")
+    assert cached(reader, clock, greatest_age_seconds=900).get() == "a"
+    assert len(reader.etags) == 2
+
+
+def test_what_nobody_expected_of_an_object_is_a_failed_read() -> None:
+    reader, clock = FakeReader(b"a"), Clock()
+    value = cached(reader, clock)
+    value.get()
+    reader.failure, clock.now = ZeroDivisionError(), 61
+    assert value.get() == "a"
+    assert value.failures == 1
+
+
 def test_a_key_that_vanishes_keeps_the_value_until_its_greatest_age() -> None:
     reader, clock = FakeReader(b"a"), Clock()
     value = cached(reader, clock, greatest_age_seconds=100)

@@ -373,3 +373,12 @@ def test_a_bar_that_fills_its_picture_is_a_1() -> None:
     picture = np.full((200, 22), 255, np.uint8)
     picture[2:-2, 2:-2] = 0
     assert "inverted" in canonicalize(picture).steps
+
+
+@pytest.mark.parametrize("inverted", [False, True])
+def test_a_fine_hatch_is_no_digit(inverted: bool) -> None:
+    """Of its pixels a sample has one tone alone."""
+    rows, columns = np.indices((256, 256))
+    hatch = np.where((rows + columns) % 5 == 0, 255, 0).astype(np.uint8)
+    with pytest.raises(UnreadableDigitError):
+        canonicalize(255 - hatch if inverted else hatch)

@@ -306,3 +306,22 @@ for path in Path(sys.argv[1]).iterdir():
     extra = {name: int(megabytes) for name, megabytes in map(str.split, finished.stdout.splitlines())}
     assert set(extra) == set(HUGE)
     assert max(extra.values()) < EXTRA_MEGABYTES
+
+
+@pytest.mark.parametrize(
+    ("sent", "decoded"),
+    [((1600, 1200), (800, 600)), ((4000, 3000), (1000, 750)), ((4032, 3024), (672, 504)), ((2500, 1875), (834, 625))],
+)
+def test_a_jpeg_is_reduced_while_it_is_decoded_only_as_far_as_it_will_be(
+    sent: tuple[int, int], decoded: tuple[int, int]
+) -> None:
+    file = BytesIO()
+    Image.new("L", sent, 200).save(file, "JPEG")
+    height, width = decode(file.getvalue()).pixels.shape
+    assert (width, height) == decoded
+
+
+def test_a_jpeg_of_a_single_row_is_decoded() -> None:
+    file = BytesIO()
+    Image.new("L", (1500, 1), 200).save(file, "JPEG")
+    assert decode(file.getvalue()).pixels.shape == (1, 750)

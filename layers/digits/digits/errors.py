@@ -140,3 +140,9 @@ class ParityError(OperationError):
 
 class ConflictError(OperationError):
     """Somebody else wrote first, or a rule of the registry forbids the change."""
+
+
+def bare[E: DigitsError](error: E) -> E:
+    """Return an error that may be kept: without causes and trace, which would keep a refused model in memory."""
+    error.__cause__ = error.__context__ = None
+    return error.with_traceback(None)

@@ -64,6 +64,7 @@ class Graph:
     def _run(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
         opened = self._opened()
         if values.shape != opened.shape:
+            opened.shape = ()  # unknown, should this fail
             opened.interpreter.resize_tensor_input(opened.source, values.shape, strict=True)
             _allocate(opened.interpreter)
             opened.shape = values.shape

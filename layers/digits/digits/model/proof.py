@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from digits.errors import CorruptModelError, DigitsError, NoReaderError
+from digits.errors import CorruptModelError, DigitsError, NoReaderError, bare
 from digits.model.classifier import Classifier
 from digits.model.contract import CLASSES, INPUT, LINE, LOGITS, OUTPUT, Tensor
 from digits.model.identity import MODEL_FILE, READER_FILE, sha256
@@ -88,21 +88,31 @@ class LazyReader:
         """
         if self._record is None:
             raise NoReaderError(f"{self._version} reads single digits only: it has no reader of numbers")
-        with self._lock:
-            if self._failure is not None and self._failed_at.until(now()) < RETRY_SECONDS:
-                raise self._failure.with_traceback(None)
+        if self._loaded is not None:
+            return self._loaded
+        # After a failure one caller tries again, while the others get the failure; at first all wait for it.
+        if not self._lock.acquire(blocking=self._failure is None):
+            raise self._kept()
+        try:
             if self._loaded is None:
+                if self._failure is not None and self._failed_at.until(now()) < RETRY_SECONDS:
+                    raise self._kept()
                 self._loaded = self._load(self._record)
-        return self._loaded
+            return self._loaded
+        finally:
+            self._lock.release()
+
+    def _kept(self) -> DigitsError:
+        return self._failure or CorruptModelError(f"the reader of {self._version} cannot be used")
 
     def _load(self, record: ReaderRecord) -> LoadedReader:
-        self._failure = None
         try:
-            return self._prove(record, self._fetch())
+            loaded = self._prove(record, self._fetch())
         except DigitsError as error:
-            error.__cause__ = error.__context__ = None  # which would keep the refused network in memory
-            self._failure, self._failed_at = error.with_traceback(None), now()
+            self._failure, self._failed_at = bare(error), now()
             raise
+        self._failure = None
+        return loaded
 
     def _prove(self, record: ReaderRecord, model: bytes) -> LoadedReader:
         if sha256(model) != self._sha256:
@@ -117,10 +127,10 @@ class LazyReader:
         for golden in record.goldens:
             try:
                 columns = Columns.of(network.logits(golden.pixels()[None])[0])
-            except (ValueError, RuntimeError) as error:
+                string = likely_strings(columns)[0]
+                (probability,) = probabilities_of(columns, [string])
+            except (ValueError, RuntimeError, IndexError) as error:
                 raise CorruptModelError(f"the reader of {self._version} fails on its golden inputs") from error
-            string = likely_strings(columns)[0]
-            (probability,) = probabilities_of(columns, [string])
             # Written so that NaN fails too.
             alike = abs(probability - golden.probability) <= GOLDEN_TOLERANCE
             if "".join(map(str, string)) != golden.text or not alike:
@@ -156,9 +166,11 @@ def prove(
         answers = classifier.predict(np.stack([golden.pixels() for golden in manifest.goldens]))
     except (ValueError, RuntimeError) as error:  # of LiteRT: the file opens, and cannot be run
         raise CorruptModelError(f"the model of {manifest.version} fails on its golden inputs") from error
-    same_digits = (answers.argmax(axis=1) == expected.argmax(axis=1)).all()
     # Written so that NaN fails too.
-    if not (same_digits and np.abs(answers - expected).max() <= GOLDEN_TOLERANCE):
+    if answers.shape != expected.shape or not (
+        (answers.argmax(axis=1) == expected.argmax(axis=1)).all()
+        and np.abs(answers - expected).max() <= GOLDEN_TOLERANCE
+    ):
         raise CorruptModelError(f"{manifest.version} does not answer its golden inputs as it should")
     return LoadedModel(manifest, classifier, sha256(manifest_json or manifest.to_json()), LazyReader(manifest, reader))
 

@@ -215,9 +215,12 @@ def _decode(data: bytes, max_pixels: int, long_side: int, page: int) -> DecodedI
 
 
 def _load(image: ImageFile.ImageFile, mode: str, long_side: int) -> None:
-    if (factor := -(-max(image.size) // long_side)) > 1:
-        # Only JPEG can be reduced while it is decoded, by 2, 4 or 8; without its colours, in half of the time.
-        image.draft(mode, (image.width // factor, image.height // factor))
+    factor = -(-max(image.size) // long_side)
+    if factor in (2, 4, 8):
+        # Only JPEG can be reduced while it is decoded, by these alone; without its colours, in half of the time.
+        image.draft(mode, (max(1, image.width // factor), max(1, image.height // factor)))
+    elif factor > 1:  # less far than it will be, so that what is left to do leaves no fewer pixels
+        image.draft(mode, (long_side, long_side))
     image.load()
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from digits.errors import UnreadableDigitError
 from digits.pictures.light import SLENDER, find_polarity, without_light
 from digits.pictures.strokes import usual_ink
-from digits.pictures.tones import Counts, counted, median_of, sampled, split_counts
+from digits.pictures.tones import Counts, histogram, median_of, sampled, split_counts
 
 type Floats = NDArray[np.float32]
 type Pixels = NDArray[np.uint8]
@@ -59,7 +59,7 @@ def find_ink(grey: Pixels, longest: float = SLENDER) -> InkMap:
     """
     if np.ptp(grey) < MIN_RANGE:
         raise UnreadableDigitError("the picture is blank: it shows one even tone", "blank")
-    counts = counted(sampled(grey))
+    counts = histogram(sampled(grey))
     levels = split_counts(counts)
     dark, even = find_polarity(grey, levels, longest)
     steps = ("inverted",) if dark else ()
@@ -103,7 +103,7 @@ class _Raised:
 def _strengthened(raised: _Raised, steps: tuple[str, ...], *, uneven: bool) -> InkMap:
     """Stretch what rises above the paper so that ink is 1."""
     levels = split_counts(np.bincount(np.clip(raised.tones, 0, 255).astype(np.uint8), raised.counts, 256))
-    among = int(np.searchsorted(raised.tones, levels.threshold, "right"))
+    among = int(np.searchsorted(raised.tones, np.float32(levels.threshold), "right"))
     paper, counts = raised.tones[:among], raised.counts[:among]
     level = median_of(paper, counts)
     contrast = levels.high - level

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.pictures.tones import Tones, counted, quantile
+from digits.pictures.tones import Tones, histogram, quantile
 from digits.pictures.windows import local_range, opened, windowed
 
 type Floats = NDArray[np.float32]
@@ -197,13 +197,13 @@ def _paper(bright: Pixels, widest: Pixels) -> Pixels:
         widest: what is left in the widest window.
     """
     edges = local_range(bright, 3)
-    counts = counted(edges)
+    counts = histogram(edges)
     sharpest = max(1, int(quantile(counts, 0.98)))
     sharp = edges >= sharpest
     if sharpest < GRAINY * quantile(counts, 0.5):
         return widest
     heights = np.where(windowed(sharp.view(np.uint8), 5, np.maximum) > 0, bright - widest, np.uint8(0))
-    strokes = heights > int(quantile(counted(heights[sharp]), 0.95) / 2)
+    strokes = heights > int(quantile(histogram(heights[sharp]), 0.95) / 2)
     if not strokes.any():
         return widest
     for window in LIGHT_WINDOWS[:-1]:

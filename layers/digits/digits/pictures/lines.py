@@ -164,7 +164,7 @@ class _Tracer:
         )
 
     def _ends(self, y: Places, x: Places) -> tuple[Places, Places]:
-        """Return where the runs of ink up and down from pixels of ink begin and end, if not further than is looked."""
+        """Return where runs of ink up and down from pixels begin and end; they are followed `_far` each way."""
         rows = y + np.arange(-self._far, self._far + 1)[:, None]
         inside = self._mask[np.clip(rows, 0, len(self._mask) - 1), x] & (rows >= 0) & (rows < len(self._mask))
         up = np.logical_and.accumulate(inside[self._far :: -1], axis=0).sum(axis=0)
@@ -172,7 +172,7 @@ class _Tracer:
         return y - up + 1, y + down - 1
 
     def _amounts(self, tops: Places, bottoms: Places, x: Places) -> Floats:
-        """Return how much ink there is from a pixel above to a pixel below."""
+        """Return how much ink there is across a line, with a pixel on either side."""
         rows = tops - 1 + np.arange(int((bottoms - tops).max(initial=0)) + 3)[:, None]
         inside = (rows >= 0) & (rows <= np.minimum(bottoms + 1, len(self._ink) - 1))
         amounts: Floats = np.where(inside, self._ink[np.clip(rows, 0, len(self._ink) - 1), x], np.float32(0)).sum(

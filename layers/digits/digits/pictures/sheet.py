@@ -142,7 +142,7 @@ class Sheet:
         left, top, right, bottom = group.box
         margin = max(2, (bottom - top) // 10)
         rows, columns = slice(max(0, top - margin), bottom + margin), slice(max(0, left - margin), right + margin)
-        kept = _grown(self._are_of(group.components)[self.labels[rows, columns]])
+        kept = _grown(self._is_among(group.components)[self.labels[rows, columns]])
         large = (
             slice(rows.start * self.factor, rows.stop * self.factor),
             slice(columns.start * self.factor, columns.stop * self.factor),
@@ -157,11 +157,11 @@ class Sheet:
     def _leave_out(self, what: str, components: Sequence[Component]) -> None:
         if not components:
             return
-        gone = _grown(self._are_of(components)[self.labels])
+        gone = _grown(self._is_among(components)[self.labels])
         self._left_out[what] += len(components)
         self._take(_without(self.ink, gone, self.factor))
 
-    def _are_of(self, components: Sequence[Component]) -> Mask:
+    def _is_among(self, components: Sequence[Component]) -> Mask:
         """Return for each label whether it is one of those."""
         labels = np.zeros(len(self.components) + 1, np.bool_)
         labels[[each.label for each in components]] = True

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from digits.pictures.tones import counted, sampled, split_counts
+from digits.pictures.tones import histogram, sampled, split_counts
 from digits.pictures.windows import windowed
 
 type Floats = NDArray[np.float32]
@@ -100,7 +100,7 @@ def _with_pen(sharp: Floats, changes: int) -> Floats:
 
 def usual_ink(ink: Floats) -> np.float32:
     """Return the usual amount of ink in a stroke."""
-    return np.float32(split_counts(counted((255 * np.clip(sampled(ink), 0, 1)).astype(np.uint8))).high / 255)
+    return np.float32(split_counts(histogram((255 * np.clip(sampled(ink), 0, 1)).astype(np.uint8))).high / 255)
 
 
 def _sharp(ink: Floats) -> Floats:
@@ -122,6 +122,6 @@ def _sharp(ink: Floats) -> Floats:
 
 
 def _stroke_width(drawn: NDArray[np.bool_]) -> float:
-    """Return twice the area over the perimeter; counted on a grid, the perimeter is 4/pi times too long."""
+    """Return twice the area over the perimeter; histogram on a grid, the perimeter is 4/pi times too long."""
     perimeter = np.count_nonzero(drawn[1:] != drawn[:-1]) + np.count_nonzero(drawn[:, 1:] != drawn[:, :-1])
     return 2 * np.count_nonzero(drawn) / max(1.0, perimeter * np.pi / 4)

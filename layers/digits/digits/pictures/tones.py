@@ -42,16 +42,7 @@ class Tones:
         return self.high - self.low
 
 
-def split_tones(values: Floats) -> Tones:
-    """Split values into the two classes that differ most (Otsu, 1979).
-
-    Args:
-        values: float32 of any shape, 0 to 255, not all equal.
-    """
-    return split_counts(counted(np.clip(values, 0, 255).astype(np.uint8)))
-
-
-def counted(values: Pixels) -> Counts:
+def histogram(values: Pixels) -> Counts:
     """Return how many of the values are of each grey: intp (256,)."""
     flat = np.ascontiguousarray(values)
     # As np.bincount does, in a third of the time.
@@ -59,14 +50,16 @@ def counted(values: Pixels) -> Counts:
 
 
 def median_of(values: NDArray[np.number], counts: Counts) -> float:
-    """Return the median of values, ascending, of which each occurs so many times."""
+    """Return the median of values, ascending, of which each occurs so many times; not a number for none."""
+    if not len(values):
+        return math.nan
     upto = counts.cumsum()
     low, high = (values[np.searchsorted(upto, place, "right")] for place in ((upto[-1] - 1) // 2, upto[-1] // 2))
     return float((low + high) / 2)
 
 
 def quantile(counts: Counts, share: float) -> float:
-    """Return a quantile, interpolated as `np.quantile` does, of greys that occur so many times."""
+    """Return a quantile, interpolated as `np.quantile` does, of the greys 0 to 255, given how often each occurs."""
     upto = counts.cumsum()
     place = share * (int(upto[-1]) - 1)
     low, high = (int(np.searchsorted(upto, at, "right")) for at in (math.floor(place), math.ceil(place)))
@@ -74,7 +67,11 @@ def quantile(counts: Counts, share: float) -> float:
 
 
 def split_counts(bins: Counts | NDArray[np.float64]) -> Tones:
-    """Split greys into the two classes that differ most, given how often each of 256 occurs."""
+    """Split greys into the two classes that differ most (Otsu, 1979).
+
+    Args:
+        bins: how often each grey from 0 to 255 occurs; more than one does.
+    """
     below = (bins * _POWERS).cumsum(axis=1)  # number, sum and sum of squares of the values up to each grey
     count, total, _ = below
     others, rest = count[-1] - count, total[-1] - total

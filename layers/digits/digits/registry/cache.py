@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from digits.errors import DigitsError, ObjectNotFoundError
+from digits.errors import CorruptModelError, DigitsError, ObjectNotFoundError, bare
 from digits.moments import Moment, now
 from digits.registry.store import ObjectReader
 
@@ -117,7 +117,7 @@ class CachedObject[T]:
                 return state.value
             if state.failure is not None:
                 raise state.failure.with_traceback(None)
-            # The value became too old just now, while another caller asked: it is due.
+            # The value became too old just now, while somebody asked: it is due.
 
     def _is_due(self) -> bool:
         if self._expired or self._checked_at is None:
@@ -136,9 +136,10 @@ class CachedObject[T]:
         except ObjectNotFoundError:
             self._state = replace(self._state, failure=self._missing())
         except DigitsError as error:
-            # Without its causes, which would keep the refused model in memory.
-            error.__cause__ = error.__context__ = None
-            self._state = replace(self._state, failure=error.with_traceback(None))
+            self._state = replace(self._state, failure=bare(error))
+        except Exception:  # what nobody expected of an object is no reason to fail with each caller
+            logger.exception("%s cannot be used", self._key)
+            self._state = replace(self._state, failure=CorruptModelError(f"{self._key} cannot be used"))
         finally:
             self.failures = self.failures + 1 if self._state.failure else 0
             self._checked_at = self._clock()
@@ -147,6 +148,8 @@ class CachedObject[T]:
             logger.warning("%s: %s (failure %d, %s)", self._key, self._state.failure, self.failures, kept_or_not)
 
     def _wait_seconds(self) -> float:
+        if self._state.failure is None and not self._is_good(self._state):
+            return 0.0  # it was too old by the time that the store had confirmed it
         wait_seconds = self._ttl_seconds if self._is_good(self._state) else RETRY_SECONDS
         return wait_seconds * min(2.0 ** min(max(0, self.failures - 1), LONGEST_BACKOFF), self._longest_backoff)
 

@@ -35,17 +35,24 @@ def live_model(
         for name in (MODEL_FILE, READER_FILE) if reads_numbers() else (MODEL_FILE,):
             reader.begin(object_key(version, name))
 
-    def load_pinned(version: str, manifest_json: bytes) -> LoadedModel:
-        begin(version)
-        return load_version(bytes_of, version, manifest_json)
+    def load(data: bytes) -> LoadedModel:
+        if version is None:
+            loaded = load_live(bytes_of, data, begin)
+        else:
+            begin(version)
+            loaded = load_version(bytes_of, version, data)
+        # Where numbers are read, a version takes over with its reader or not at all.
+        before = model.value
+        return loaded.whole() if before is not None and before.numbers.value is not None else loaded
 
-    return CachedObject(
+    model: LiveModel = CachedObject(
         reader,
         manifest_key(version) if version else POINTER_KEY,
-        parse=partial(load_pinned, version) if version else partial(load_live, bytes_of, begin=begin),
+        parse=load,
         missing=partial(_no_model, version),
         ttl_seconds=ttl_seconds,
     )
+    return model
 
 
 def _no_model(version: str | None) -> NoModelError:

@@ -10,7 +10,7 @@ import re
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Protocol
 
@@ -132,6 +132,8 @@ class S3Reader:
         with self._begun_lock:
             ahead = self._begun.pop(key, None)
         begun = _asked_for(ahead, etag) or self._ask(key, etag)
+        if ahead is not None and ahead.at.until(begun.at) < LONGEST_SECONDS:
+            begun = replace(begun, at=ahead.at)  # a second try has what is left of the first one's time
         try:
             return begun.answer.result(max(0.0, LONGEST_SECONDS - begun.at.until(now())))
         except TimeoutError as error:
