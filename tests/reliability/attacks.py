@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hmac
 import io
 import json
 import os
@@ -103,8 +104,17 @@ def timed_guesses(guesses: int, row: Row) -> None:
         (abs(share - 0.5) <= MOST_SHARE_APART, f"in {share:.1%} of pairs the near one takes longer"),
         (found - 0.5 > MOST_SHARE_APART, "what leaks is not told from what does not"),
         (not tokens.name_of(near) and not tokens.name_of(far), "a guess is let in"),
+        # The difference that == makes is too small to be measured here, so that it is looked at.
+        (_compared_at_once(tokens, near) == len(tokens.records), "not all records are compared in constant time"),
     ):
         row.add(None if well else problem)
+
+
+def _compared_at_once(tokens: TokenSet, guess: str) -> int:
+    """Return how many comparisons a guess takes that do not end at the first difference."""
+    with mock.patch.object(hmac, "compare_digest", wraps=hmac.compare_digest) as compare:
+        tokens.name_of(guess)
+    return compare.call_count
 
 
 def _longer(compare: Callable[[str], object], near: str, far: str, guesses: int) -> tuple[float, float]:

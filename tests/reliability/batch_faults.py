@@ -18,7 +18,7 @@ from tests.batches import Context, dropped, end_batch_container
 from tests.reliability import proxy
 from tests.reliability.proxy import Exchange, Fault
 from tests.reliability.rows import Row
-from tests.reliability.victims import PART_LINES, one_batch
+from tests.reliability.victims import PART_LINES, PICTURES, one_batch
 from tests.reliability.world import World
 
 # The function waits 30 seconds for an answer, three times; here it waits for less, so that all of this ends.
@@ -42,6 +42,8 @@ def run(world: World, faults: tuple[str, ...] = tuple(FAULTS)) -> Iterator[Row]:
     try:
         expected = undisturbed(world)
         for name, phase in itertools.product(faults, ("cold", "warm", "in the middle")):
+            if FAULTS[name] is None and phase == "in the middle":
+                continue  # a listener that is closed while others write is that of another row
             row = Row("store", f"{name}, batch, {phase}")
             _disturbed(world, FAULTS[name], phase, expected, row)
             yield row
@@ -61,7 +63,10 @@ def undisturbed(world: World) -> list[bytes]:
     end_batch_container()
     key = one_batch(world.bucket, "undisturbed.zip")
     batch.handler(dropped(key), Context("undisturbed", FUNCTION_SECONDS))
-    return lines_of(world, "undisturbed.zip")
+    lines = lines_of(world, "undisturbed.zip")
+    if [json.loads(line)["pred"] for line in lines] != [number % 10 for number in range(PICTURES)]:
+        raise AssertionError(f"a batch that nothing happens to is not read: {lines}")
+    return lines
 
 
 def _disturbed(world: World, fault: Fault | None, phase: str, expected: list[bytes], row: Row) -> None:
@@ -75,7 +80,7 @@ def _disturbed(world: World, fault: Fault | None, phase: str, expected: list[byt
             begun = itertools.count()
 
             def seen(exchange: Exchange) -> Fault | None:
-                return (fault or proxy.reset_in_body) if next(begun) >= 10 else None
+                return fault if next(begun) >= 10 else None
 
             world.proxy.seen = seen
             world.proxy.lifted.clear()

@@ -90,7 +90,7 @@ def run(
         for seconds in freezes:
             _between(world, seconds, happens[name], row)
         yield row
-    for phase in (_in_load, _in_refresh):
+    for phase in (_in_load, _in_refresh, _in_token_check):
         row = Row("frozen", str(phase.__doc__).rstrip("."))
         for seconds in freezes:
             phase(world, seconds, row)
@@ -129,6 +129,15 @@ def _in_refresh(world: World, seconds: float, row: Row) -> None:
         container.predict()
         container.freeze(2 * TTL_SECONDS)
         _frozen_at(world, container, seconds, "current.json", row)
+
+
+def _in_token_check(world: World, seconds: float, row: Row) -> None:
+    """In a request, while it asks for tokens."""
+    world.reset()
+    with frozen(world) as container:
+        container.predict()
+        container.freeze(2 * TTL_SECONDS)
+        _frozen_at(world, container, seconds, "tokens.json", row)
 
 
 def _frozen_at(world: World, container: Frozen, seconds: float, ending: str, row: Row) -> None:

@@ -27,7 +27,7 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, given, settings
 
 from digits.errors import DigitsError, InputError, ObjectNotFoundError
-from digits.model.identity import MODEL_FILE, sha256
+from digits.model.identity import MODEL_FILE, READER_FILE, sha256
 from digits.model.manifest import FileRecord, Manifest
 from digits.model.proof import prove
 from digits.registry.pointer import Pointer
@@ -43,6 +43,7 @@ MOST_MEGABYTES = 512  # which is what the function has
 GUIDED = ("images", "archives", "tensors")
 _LONGEST_SECONDS = 10  # of a child that hangs
 _DRAWN_AT_ONCE = 100
+_MOST_FOR_A_MODEL = 300  # MB
 
 STATUSES: Counter[int] = Counter()  # of this process's answers
 
@@ -62,7 +63,7 @@ def run(world: World, count: int = 100_000, guided_runs: int = 20_000) -> Iterat
     """
     world.reset()
     whole = sum(share for _, share in TARGETS.values())
-    version = {name: data for name, data in world.version[1].items() if name == MODEL_FILE}
+    version = {name: data for name, data in world.version[1].items() if name in (MODEL_FILE, READER_FILE)}
     for name, (_, share) in TARGETS.items():
         row = Row("fuzz", name)
         with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as processes:
@@ -123,11 +124,11 @@ def _apart(send: Send) -> Send:
     def sent() -> str | None:
         child = os.fork()
         if not child:
-            status = 2
+            status, before = 2, peak_megabytes()
             try:
                 signal.alarm(_LONGEST_SECONDS)
                 os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
-                status = int(send() is not None)
+                status = int(send() is not None or peak_megabytes() - before > _MOST_FOR_A_MODEL)
             finally:
                 os._exit(status)  # whatever happens: the rest of the suite is the parent's
         status = os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
@@ -294,13 +295,18 @@ def _manifests(chance: random.Random, _: Container, version: Any) -> Iterator[Tr
 def _models(chance: random.Random, _: Container, version: Any) -> Iterator[Try]:
     """Models whose digest is right, as somebody would publish them who can write into the bucket."""
     manifest, files = version
-    model = files[MODEL_FILE]
     while True:
-        data = _mutated_model(model, chance)
-        record = FileRecord(sha256=sha256(data), size_bytes=len(data))
-        update = {"version": manifest.version[:-8] + record.sha256[:8], "files": {MODEL_FILE: record}, "reader": None}
+        data = dict(files)
+        name = chance.choice((MODEL_FILE, READER_FILE)) if READER_FILE in files else MODEL_FILE
+        data[name] = _mutated_model(data[name], chance)
+        records = {each: FileRecord(sha256=sha256(data[each]), size_bytes=len(data[each])) for each in data}
+        update = {"version": manifest.version[:-8] + records[MODEL_FILE].sha256[:8], "files": records}
         other = manifest.model_copy(update=update)
-        yield record.sha256, lambda other=other, data=data: _refused(lambda: prove(other, data))  # type: ignore[misc]
+
+        def send(other: Manifest = other, data: dict[str, bytes] = data) -> str | None:
+            return _refused(lambda: prove(other, data[MODEL_FILE], reader=lambda: data[READER_FILE]).whole())
+
+        yield f"{name} {records[name].sha256}", send
 
 
 def _mutated_model(model: bytes, chance: random.Random) -> bytes:

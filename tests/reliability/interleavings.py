@@ -312,6 +312,31 @@ def lazy_reader() -> Scene:
     return Scene(works, [lock], lambda: None if len({*map(id, seen)}) == len(fetched) == 1 else f"{seen}, {fetched}")
 
 
+def failing_reader() -> Scene:
+    """Threads that all need a reader of numbers that cannot be fetched: all are told so, and none waits for another."""
+    fetched: list[int] = []
+    reader, lock = LazyReader(None, None), Lock()
+    reader._record = object()  # type: ignore[assignment]
+    reader._lock = lock  # type: ignore[assignment]
+
+    def fetch() -> bytes:
+        fetched.append(1)
+        raise StoreError("down")
+
+    reader._fetch = fetch
+    seen: list[str] = []
+
+    def work() -> None:
+        for _ in range(2):
+            try:
+                reader.get()
+            except StoreError as error:
+                seen.append(str(error))
+
+    right = ["down"] * 4
+    return Scene([work] * 2, [lock], lambda: None if (seen, len(fetched)) == (right, 1) else f"{seen}, {fetched}")
+
+
 SCENES: dict[Callable[[], Scene], int] = {
     first_load: 0,
     swap: 0,
@@ -320,6 +345,7 @@ SCENES: dict[Callable[[], Scene], int] = {
     expired: 0,
     asked_ahead: 0,
     lazy_reader: 0,
+    failing_reader: 0,
     three_first_loads: -1,
 }
 

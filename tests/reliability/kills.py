@@ -96,7 +96,7 @@ class Killer:
         return self._processes.Process(target=victim, args=(self._world.environment(), *arguments))
 
 
-def run(world: World, trained: Path, kills: int = 48, trainings: int = 10) -> Iterator[Row]:
+def run(world: World, trained: Path, kills: int = 49) -> Iterator[Row]:
     """Kill each kind of process so many times, and see that what they left can be gone on with."""
     killer = Killer(world)
     expected = batch_faults.undisturbed(world)
@@ -134,8 +134,6 @@ def run(world: World, trained: Path, kills: int = 48, trainings: int = 10) -> It
             row.add(f"only {killed} of {tries} were killed")
         row.figures = {"requests_of_one": requests, "seconds_of_one": seconds, "tries": tries}
         yield row
-    if trainings:
-        yield _trainings(trainings, killer.random)
 
 
 def _problem_of_registry(world: World) -> str | None:
@@ -209,9 +207,9 @@ def _reads(expected: list[bytes]) -> Callable[[World], str | None]:
     return problem_of
 
 
-def _trainings(kills: int, chance: random.Random) -> Row:
+def trainings(kills: int = 4, seed: int = 1) -> Row:
     """Kill real trainings; what lies in the folder then must be whole, or not be taken for a model."""
-    row = Row("killed", "trainer")
+    row, chance = Row("killed", "trainer"), random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         output = Path(name)
         command = [sys.executable, "-m", "tests.reliability.small_training", "--output", name]
@@ -235,6 +233,8 @@ def _trainings(kills: int, chance: random.Random) -> Row:
                 assert process.returncode == 0, (output / "log").read_text()[-1_000:]
             else:
                 problem = _problem_of_folder(output)
+                if process.returncode not in (0, -signal.SIGKILL):
+                    problem = f"after a kill the next training ended with {process.returncode}"
                 if process.returncode == -signal.SIGKILL or problem:
                     row.add(problem)
     if row.count < kills:

@@ -65,7 +65,7 @@ def _rows(name: str, expected: Expected, port: int, seconds: float, rate: float)
         if not _keeps_up(samples):
             _count(beyond, samples)
             break
-        _count(up_to, samples)
+        _count(up_to, samples, answered=True)
         knee, rate = rate, rate * GROWTH
     up_to.figures = {"knee_rps": knee, "p99_s": max((point["p99_s"] for point in curve[:-1]), default=0.0)}
     if not knee:
@@ -80,6 +80,8 @@ def _rows(name: str, expected: Expected, port: int, seconds: float, rate: float)
     samples = offered(expected, port, base / 2, seconds)
     _count(after, samples, answered=True)
     after.figures = {"p99_s": offering.percentile(samples, 99)}
+    if after.figures["p99_s"] > BOUND_SECONDS:
+        after.add(f"99 of 100 were answered within {after.figures['p99_s']:.2f} s")
     up_to.figures["curve"] = sorted(curve, key=lambda point: point["rate"])
     yield from (up_to, beyond, after)
 
@@ -98,8 +100,9 @@ def offer(port: int, rate: float, seconds: float, expected: Expected) -> list[Sa
 
 
 def _keeps_up(samples: list[Sample]) -> bool:
-    all_right = all(sample.status == 200 and sample.problem is None for sample in samples)
-    return all_right and offering.percentile(samples, 99) <= BOUND_SECONDS
+    """Tell whether a rate is below the knee: by latency alone, so that what is refused below it is lost."""
+    in_time = sum(sample.status != 200 or sample.seconds <= BOUND_SECONDS for sample in samples)
+    return in_time >= 0.99 * len(samples)
 
 
 def _point(rate: float, seconds: float, samples: list[Sample]) -> dict[str, float]:

@@ -29,6 +29,7 @@ def keep_logs() -> bool:
     """Have this process keep all that it logs from now on; False where the environment names no folder for it."""
     folder = os.environ.get(FOLDER_VARIABLE)
     if folder:
+        os.environ["POWERTOOLS_LOG_DEDUPLICATION_DISABLED"] = "true"  # else it keeps its lines from other handlers
         handler = logging.FileHandler(Path(folder) / f"{os.getpid()}.log", delay=True)
         handler.setFormatter(Everything())
         root = logging.getLogger()

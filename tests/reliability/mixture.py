@@ -53,7 +53,10 @@ def mixture(token: str, expected: Expected, seen: set[str]) -> Iterator[Request]
 
     def several(body: bytes) -> str | None:
         # Several at once may differ from one alone by the order of sums.
-        told = enumerate(json.loads(body)["predictions"])
+        predictions = json.loads(body)["predictions"]
+        told = enumerate(predictions)
+        if len(predictions) != 10:
+            return f"{len(predictions)} predictions for ten pictures"
         return next(filter(None, (expected.problem_of(each, number, 1e-5) for number, each in told)), None)
 
     def read(name: str, text: str) -> Request:

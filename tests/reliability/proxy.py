@@ -210,7 +210,25 @@ def only(fault: Fault, *endings: str) -> Fault:
     """Break the reading of the objects alone whose keys end like this."""
 
     def chosen(exchange: Exchange) -> None:
-        (fault if exchange.method == "GET" and exchange.key.endswith(endings) else none)(exchange)
+        if exchange.method == "GET" and exchange.key.endswith(endings):
+            fault(exchange)
+        else:
+            exchange.proxy.spared += 1
+            none(exchange)
+
+    return chosen
+
+
+def one_after(first: Fault, ending: str, others: Fault) -> Fault:
+    """Break the first reading of one object in one way, and all else in another."""
+    begun = set[int]()
+
+    def chosen(exchange: Exchange) -> None:
+        if exchange.key.endswith(ending) and id(exchange.proxy) not in begun:
+            begun.add(id(exchange.proxy))
+            first(exchange)
+        else:
+            others(exchange)
 
     return chosen
 
@@ -238,6 +256,7 @@ class Proxy:
         fault: what is done with each request.
         lifted: set while nothing holds answers back.
         keys: what was asked for: method and key.
+        spared: how many requests passed a fault that is for others.
         seen: is shown each request, and may return a fault for it alone.
     """
 
@@ -248,6 +267,7 @@ class Proxy:
         self.lifted = threading.Event()
         self.random = random.Random(1)
         self.keys: list[tuple[str, str]] = []
+        self.spared = 0
         self.seen: Callable[[Exchange], Fault | None] = unseen
         self._port = 0
         self._connections: set[socket.socket] = set()

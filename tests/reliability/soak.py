@@ -32,6 +32,7 @@ PROMOTION, ROLLBACK, NEW_TOKEN, SWITCH, OLD_TOKEN_ENDS, OUTAGE, OUTAGE_ENDS, AGA
 )
 # What may be open, or held in memory, more than before: connections of clients, the allocator's own.
 MOST_DESCRIPTORS_MORE, MOST_MEGABYTES_MORE = 10, 4.0
+LEAST_SECONDS = 120.0  # before that, memory only tells how a service warms up
 _WARM_SHARE = 0.1  # of the time, after which memory is looked at
 
 
@@ -81,6 +82,12 @@ def run(world: World, seconds: float = 600.0, rate: float = 100.0, swaps: int = 
     }
     if len(versions) != 2:
         row.add(f"{len(versions)} versions have answered")
+    # Between the rollback and the last promotion there is one model.
+    quiet = [look.kilobytes / 1024 for look in looks if (ROLLBACK + 0.05) * seconds < look.at < AGAIN * seconds]
+    grown = median(quiet[-(len(quiet) // 3) :]) - median(quiet[: 1 + len(quiet) // 3])
+    row.figures["grown_MB_with_one_model"] = grown
+    if grown > MOST_MEGABYTES_MORE and seconds >= LEAST_SECONDS:
+        row.add(f"{grown:.1f} MB more, with one model all the time")
     if looks[-1].descriptors > looks[0].descriptors + MOST_DESCRIPTORS_MORE:
         row.add(f"{looks[0].descriptors} descriptors at first, {looks[-1].descriptors} in the end")
     yield row

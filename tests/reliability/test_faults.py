@@ -38,4 +38,4 @@ def test_a_frozen_container_lets_no_revoked_token_in_and_fails_no_request(world:
 
 
 def test_who_is_killed_leaves_nothing_broken(world: World, trained: Path) -> None:
-    assert_nothing_lost(kills.run(world, trained, kills=2, trainings=0))
+    assert_nothing_lost(kills.run(world, trained, kills=2))

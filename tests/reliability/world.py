@@ -7,7 +7,7 @@ import json
 import multiprocessing
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -90,11 +90,19 @@ class World:
         for key, data in self._objects.items():
             backend.put_object(BUCKET, key, data)
 
-    def problem_of(self, answer: dict[str, Any], digit: int) -> str | None:
-        """Tell what is wrong with an answer to a digit, which must be that of one of the versions to the last bit."""
+    def problem_of(self, answer: dict[str, Any], digit: int, versions: Set[str] = frozenset()) -> str | None:
+        """Tell what is wrong with an answer to a digit, which must be a version's to the last bit.
+
+        Args:
+            versions: that may answer; none given is the one that is live after a reset.
+        """
         if answer["statusCode"] != 200:
             return f"{answer['statusCode']}: {answer['body'][:200]}"
-        return self.expected.problem_of(json.loads(answer["body"]), digit)
+        document = json.loads(answer["body"])
+        allowed = versions or {self.version[0].version}
+        if document["model"]["version"] not in allowed:
+            return f"an answer of {document['model']['version']}, which is not live"
+        return self.expected.problem_of(document, digit)
 
     def problem_of_number(self, answer: dict[str, Any], name: str = "2026") -> str | None:
         """Tell what is wrong with an answer to a number."""
