@@ -26,6 +26,8 @@ _OF_LAMBDA = {
 _WITHOUT_CALL = {FUNCTION: {"s3:ListBucket"}}
 # Read where they are set, and left to whoever runs the training by hand.
 _FOR_PEOPLE = {"DIGITS_MNIST"}
+# Read by numpy's own library.
+_FOR_LIBRARIES = {"OPENBLAS_NUM_THREADS"}
 
 
 def variables(subject: Subject) -> Iterator[Finding | str]:
@@ -34,7 +36,7 @@ def variables(subject: Subject) -> Iterator[Finding | str]:
     for name, properties in subject.functions().items():
         told = common | properties["Environment"]["Variables"].keys()
         read = _code_of(subject, name).variables() - _FOR_PEOPLE
-        for variable in sorted(told - read):
+        for variable in sorted(told - read - _FOR_LIBRARIES):
             cure = f"take it out of {name} in template.yaml, or have the settings read it"
             if variable not in common:
                 yield Finding(f"{name} is given {variable}, which its code does not read", cure)

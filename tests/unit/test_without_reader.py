@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from digits.errors import StoreError
+from digits.model import proof
 from digits.model.contract import OUTPUT
 from digits.model.identity import MODEL_FILE, READER_FILE, sha256
 from digits.model.manifest import Manifest
@@ -126,6 +127,12 @@ def test_the_reader_is_fetched_once_and_only_for_numbers(
     assert store.asked.count(key) == 1
 
 
+@pytest.fixture
+def without_pause(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(proof, "RETRY_SECONDS", 0.0)
+
+
+@pytest.mark.usefixtures("without_pause")
 def test_a_reader_that_is_missing_is_looked_for_again(
     cold_handler: Handler,
     serve: Callable[[dict[str, bytes]], Store],
@@ -151,8 +158,12 @@ def assert_unavailable(handler: Handler) -> None:
     assert_digits_go_on(handler)
 
 
+@pytest.mark.usefixtures("without_pause")
 def test_a_store_that_does_not_give_the_reader_is_asked_again(
-    cold_handler: Handler, serve: Callable[[dict[str, bytes]], Store], objects: dict[str, bytes], version: Version
+    cold_handler: Handler,
+    serve: Callable[[dict[str, bytes]], Store],
+    objects: dict[str, bytes],
+    version: Version,
 ) -> None:
     store = serve(objects)
     store.failing = {object_key(version[0].version, READER_FILE)}
