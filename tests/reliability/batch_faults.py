@@ -21,7 +21,7 @@ from tests.reliability.rows import Row
 from tests.reliability.victims import PART_LINES, PICTURES, one_batch
 from tests.reliability.world import World
 
-# The function waits 30 seconds for an answer, three times; here it waits for less, so that all of this ends.
+# The function waits 15 seconds for an answer, three times; here it waits for less, so that all of this ends.
 READ_TIMEOUT_SECONDS = 0.25
 FUNCTION_SECONDS = 60.0
 MOST_TRIES = 6  # of Lambda's own, and of an operator who drops the file again

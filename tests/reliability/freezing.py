@@ -124,20 +124,20 @@ def _in_load(world: World, seconds: float, row: Row) -> None:
 
 def _in_refresh(world: World, seconds: float, row: Row) -> None:
     """In a request, while it asks for news."""
-    world.reset()
-    with frozen(world) as container:
-        container.predict()
-        container.freeze(2 * TTL_SECONDS)
-        _frozen_at(world, container, seconds, "current.json", row)
+    _in_re_check(world, seconds, "current.json", row)
 
 
 def _in_token_check(world: World, seconds: float, row: Row) -> None:
     """In a request, while it asks for tokens."""
+    _in_re_check(world, seconds, "tokens.json", row)
+
+
+def _in_re_check(world: World, seconds: float, ending: str, row: Row) -> None:
     world.reset()
     with frozen(world) as container:
         container.predict()
         container.freeze(2 * TTL_SECONDS)
-        _frozen_at(world, container, seconds, "tokens.json", row)
+        _frozen_at(world, container, seconds, ending, row)
 
 
 def _frozen_at(world: World, container: Frozen, seconds: float, ending: str, row: Row) -> None:

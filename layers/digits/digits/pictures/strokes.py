@@ -122,6 +122,6 @@ def _sharp(ink: Floats) -> Floats:
 
 
 def _stroke_width(drawn: NDArray[np.bool_]) -> float:
-    """Return twice the area over the perimeter; histogram on a grid, the perimeter is 4/pi times too long."""
+    """Return twice the area over the perimeter; counted on a grid, the perimeter is 4/pi times too long."""
     perimeter = np.count_nonzero(drawn[1:] != drawn[:-1]) + np.count_nonzero(drawn[:, 1:] != drawn[:, :-1])
     return 2 * np.count_nonzero(drawn) / max(1.0, perimeter * np.pi / 4)
