@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any
 
 import keras
-from keras import layers
+from keras import layers, ops
 
 from digits.errors import UnknownRecipeError
 from digits.model.contract import CLASSES, INPUT, LINE, OUTPUT
@@ -93,9 +93,9 @@ class ReaderRecipe(Schedule):
         """Return the untrained network, with the contract that all readers share."""
         pixels = keras.Input((LINE.shape[1], None), dtype=LINE.dtype, name=LINE.name)
         scaled = layers.Rescaling(1 / 255, name="unit_range")(pixels)
-        features = self.body(layers.Reshape((LINE.shape[1], -1, 1), name="channel")(scaled))
+        features = self.body(ops.expand_dims(scaled, -1))
         answers = layers.Conv2D(len(CLASSES) + 1, 1, name=COLUMN_LOGITS)(features)
-        columns = layers.Reshape((-1, len(CLASSES) + 1), name=READER_OUTPUT.name)(answers)
+        columns = layers.Identity(name=READER_OUTPUT.name)(ops.squeeze(answers, 1))
         return keras.Model(pixels, {READER_OUTPUT.name: columns}, name=self.name)
 
 
@@ -124,7 +124,7 @@ class Recipe(Schedule):
         """Return the untrained network, with the contract that all recipes share."""
         pixels = keras.Input(INPUT.shape[1:], dtype=INPUT.dtype, name=INPUT.name)
         scaled = layers.Rescaling(1 / 255, name="unit_range")(pixels)
-        features = self.body(layers.Reshape((*INPUT.shape[1:], 1), name="channel")(scaled))
+        features = self.body(ops.expand_dims(scaled, -1))
         logits = layers.Dense(len(CLASSES), name=LOGITS)(features)
         probabilities = layers.Softmax(name=OUTPUT.name)(logits)
         return keras.Model(pixels, {OUTPUT.name: probabilities}, name=self.name)
@@ -136,12 +136,17 @@ class Recipe(Schedule):
         return {**described, "augmentation": asdict(self.augmentation) if self.augmentation else None}
 
 
+def _flat(images: Any) -> Any:
+    """Return all values of each in a row: as `Flatten` does, whose shapes LiteRT knows only when it runs."""
+    return ops.reshape(images, (-1, math.prod(images.shape[1:])))
+
+
 def _reference_body(images: Any) -> Any:
     hidden = layers.Conv2D(32, 3, activation="relu")(images)
     hidden = layers.Conv2D(64, 3, activation="relu")(hidden)
     hidden = layers.MaxPooling2D(2)(hidden)
     hidden = layers.Dropout(0.25)(hidden)
-    hidden = layers.Flatten()(hidden)
+    hidden = _flat(hidden)
     hidden = layers.Dense(128, activation="relu")(hidden)
     return layers.Dropout(0.5)(hidden)
 
@@ -160,7 +165,7 @@ def _convolutions(images: Any, *filters_size_strides: tuple[int, int, int], drop
     hidden = images
     for filters, kernel_size, strides in filters_size_strides:
         hidden = _normalised_convolution(filters, kernel_size, strides)(hidden)
-    return layers.Dropout(dropout)(layers.Flatten()(hidden))
+    return layers.Dropout(dropout)(_flat(hidden))
 
 
 def _quick_body(images: Any) -> Any:
@@ -176,33 +181,22 @@ def _best_body(images: Any) -> Any:
 
 
 def _line_convolution(
-    hidden: Any, filters: int, size: tuple[int, int], down: int = 1, along: int = 1, *, flat: bool = False
+    hidden: Any, filters: int, size: int | tuple[int, int], strides: int | tuple[int, int] = 1, padding: str = "valid"
 ) -> Any:
-    """Convolve; on the left and the right, as many columns are padded as keep their number.
-
-    Args:
-        down, along: by how much height and width are reduced.
-        flat: whether no row is padded.
-    """
-    high, wide = size
-    if not flat:
-        before = (high - down) // 2 if down > 1 else (high - 1) // 2
-        hidden = layers.ZeroPadding2D(((before, high - down - before), (0, 0)))(hidden)
-    hidden = layers.ZeroPadding2D(((0, 0), ((wide - 1) // 2, wide // 2)))(hidden)
-    hidden = layers.Conv2D(filters, size, (down, along), padding="valid", use_bias=False)(hidden)
+    hidden = layers.Conv2D(filters, size, strides, padding=padding, use_bias=False)(hidden)
     return layers.ReLU()(layers.BatchNormalization()(hidden))
 
 
 def _reader_body(lines: Any) -> Any:
-    hidden = layers.ZeroPadding2D(((1, 2), (1, 2)))(lines)
-    hidden = layers.Conv2D(24, 5, 2, padding="valid", use_bias=False)(hidden)
-    hidden = layers.ReLU()(layers.BatchNormalization()(hidden))
-    hidden = _line_convolution(hidden, 40, (3, 3), 2)
-    hidden = _line_convolution(hidden, 56, (3, 3), 2)
-    hidden = _line_convolution(hidden, 80, (3, 3))
-    hidden = layers.Dropout(0.1)(_line_convolution(hidden, 96, (4, 3), flat=True))
-    for wide in (5, 5):
-        hidden = _line_convolution(hidden, 96, (1, wide), flat=True)
+    hidden = layers.ZeroPadding2D(((1, 2), (1, 2)))(lines)  # "same" would move the grid where a width is odd
+    hidden = _line_convolution(hidden, 24, 5, 2)
+    hidden = _line_convolution(hidden, 40, 3, (2, 1), "same")
+    hidden = _line_convolution(hidden, 56, 3, (2, 1), "same")
+    hidden = _line_convolution(hidden, 80, 3, padding="same")
+    hidden = layers.ZeroPadding2D((0, 1))(hidden)
+    hidden = layers.Dropout(0.1)(_line_convolution(hidden, 96, (4, 3)))
+    for _ in range(2):
+        hidden = _line_convolution(hidden, 96, (1, 5), padding="same")
     return layers.Dropout(0.1)(hidden)
 
 

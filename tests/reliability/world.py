@@ -18,6 +18,7 @@ from typing import Any
 from unittest import mock
 
 import numpy as np
+from ai_edge_litert.interpreter import Interpreter
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.s3.models import s3_backends
 from numpy.typing import NDArray
@@ -225,7 +226,7 @@ def nudged(version: Version, by: float = _LAST_BIAS) -> Version:
 
 def _with_another_bias(model: bytes, by: float) -> bytes:
     """Return a model with another bias in its last layer, which is the only constant of ten floats."""
-    interpreter = Classifier(model)._graph._opened().interpreter
+    interpreter = Interpreter(model_content=model)
     for tensor in interpreter.get_tensor_details():
         if list(tensor["shape"]) == [10] and tensor["dtype"] is np.float32:
             bias: NDArray[np.float32] = interpreter.get_tensor(tensor["index"])

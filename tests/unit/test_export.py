@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
 import pytest
+from ai_edge_litert.interpreter import Interpreter
 
 from digits.errors import CorruptModelError, ParityError
 from digits.model import graph
 from digits.model.classifier import Classifier
 from digits.model.manifest import Manifest
 from digits.model.proof import prove
+from digits.model.reader import Reader
 from training.dataset import load_subset
 from training.export import check_parity
 
@@ -26,6 +29,11 @@ class FakeNetwork:
         probabilities = self.classifier.predict(images).copy()
         self.change(probabilities)
         return {"probabilities": probabilities}
+
+
+@pytest.fixture
+def reader(version: tuple[Manifest, dict[str, bytes]]) -> Reader:
+    return Reader(version[1]["reader.tflite"])
 
 
 @pytest.fixture
@@ -70,13 +78,28 @@ def test_batches_of_every_size_get_the_same_answers(classifier: Classifier) -> N
 def test_a_model_that_grows_beyond_what_it_declares_is_refused(
     classifier: Classifier, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    images = load_subset().test.images
-    fresh = Classifier(classifier.model)
-    one = fresh._graph._opened().interpreter.get_tensor_details()
-    monkeypatch.setattr(graph, "MOST_VALUES", sum(int(np.prod(tensor["shape"])) for tensor in one) + 1_000)
-    assert fresh.predict(images[:1]).shape == (1, 10)
+    declared = Interpreter(model_content=classifier.model).get_tensor_details()
+    monkeypatch.setattr(graph, "MOST_VALUES", 10 * sum(math.prod(map(int, tensor["shape"])) for tensor in declared))
     with pytest.raises(CorruptModelError, match="values"):
-        fresh.predict(images[:256])
+        Classifier(classifier.model)
+
+
+def test_a_reader_whose_padding_grows_is_refused(reader: Reader) -> None:
+    """Padding is data of the model, and the sizes that follow from it are in no table of the file."""
+    before = np.array([[0, 0], [1, 2], [1, 2], [0, 0]], np.int32).tobytes()
+    after = np.array([[0, 0], [1, 2], [1, 2**16], [0, 0]], np.int32).tobytes()
+    assert reader.model.count(before) == 1
+    with pytest.raises(CorruptModelError, match="values"):
+        Reader(reader.model.replace(before, after))
+
+
+def test_a_model_without_a_graph_is_refused(classifier: Classifier) -> None:
+    model = bytearray(classifier.model)
+    root = int.from_bytes(model[:4], "little")
+    offsets = root - int.from_bytes(model[root : root + 4], "little", signed=True)
+    model[offsets + 8 : offsets + 10] = b"\0\0"  # the third field of the root table: the subgraphs
+    with pytest.raises(CorruptModelError, match="cannot be read"):
+        Classifier(bytes(model))
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\0" * 1_000])

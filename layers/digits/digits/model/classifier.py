@@ -25,7 +25,7 @@ class Classifier:
             CorruptModelError: the bytes are not a model, or one with another contract.
         """
         self.model = model
-        self._graph = Graph(model, INPUT, OUTPUT)
+        self._graph = Graph(model, INPUT, OUTPUT, (MAX_BATCH, *INPUT.shape[1:]))
 
     def predict(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return the probability of each digit for each image.
@@ -36,4 +36,4 @@ class Classifier:
         Returns:
             float32 (batch, 10); each row sums to 1.
         """
-        return self._graph.run(images, MAX_BATCH) if len(images) else np.empty((0, len(CLASSES)), np.float32)
+        return self._graph.run(images) if len(images) else np.empty((0, len(CLASSES)), np.float32)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+import struct
 import threading
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.interpreter import Interpreter, OpResolverType
 from numpy.typing import NDArray
 
 from digits.errors import CorruptModelError
@@ -24,7 +25,11 @@ OPERATIONS = frozenset((
     "SOFTMAX", "SPLIT", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE",
 ))
 # fmt: on
-MOST_VALUES = 64 * 2**20  # in all tensors, for as many inputs as are run at once: 256 MB of floats
+# In all tensors together: as the file declares them, and, scratch included, for the largest input.
+MOST_DECLARED = 16 * 2**20
+MOST_VALUES = 256 * 2**20
+# Of the file's root table (TensorFlow's schema.fbs), by number.
+_TABLES = {"operator_codes": 1, "subgraphs": 2, "buffers": 4}
 
 
 class Graph:
@@ -37,95 +42,99 @@ class Graph:
         model: the bytes.
     """
 
-    def __init__(self, model: bytes, source: Tensor, target: Tensor) -> None:
+    def __init__(self, model: bytes, source: Tensor, target: Tensor, largest: Sequence[int]) -> None:
         """Take the bytes of a `.tflite` file.
 
         Args:
             source, target: the contract of its input and its output.
+            largest: the shape of the largest input that is run at once.
 
         Raises:
-            CorruptModelError: the bytes are not a model, or one with another contract.
+            CorruptModelError: the bytes are not a model, one with another contract, or one of absurd size.
         """
         self.model = model
-        self._source, self._target = source, target
+        self._at_once = largest[0]
         self._local = threading.local()
-        self._opened()
+        _check(model, source, target, largest)
 
-    def run(self, values: NDArray[np.uint8], at_once: int) -> NDArray[np.float32]:
-        """Return the outputs for inputs; both are as the contract says, and free dimensions as the inputs have them.
-
-        Args:
-            values: at least one, along the first axis.
-            at_once: how many the network takes at most.
-        """
-        parts = [self._run(values[start : start + at_once]) for start in range(0, len(values), at_once)]
-        return np.concatenate(parts)
+    def run(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the outputs for inputs, at least one; both are as the contract says."""
+        starts = range(0, len(values), self._at_once)
+        return np.concatenate([self._run(values[start : start + self._at_once]) for start in starts])
 
     def _run(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
-        opened = self._opened()
-        if values.shape != opened.shape:
-            opened.shape = ()  # unknown, should this fail
-            opened.interpreter.resize_tensor_input(opened.source, values.shape, strict=True)
-            _allocate(opened.interpreter)
-            opened.shape = values.shape
-        opened.interpreter.set_tensor(opened.source, values)
-        opened.interpreter.invoke()
-        result: NDArray[np.float32] = opened.interpreter.get_tensor(opened.target)
-        return result
-
-    def _opened(self) -> _Opened:
         opened: _Opened | None = getattr(self._local, "opened", None)
         if opened is None:
-            opened = self._local.opened = _open(self.model, self._source, self._target)
-        return opened
+            opened = self._local.opened = _Opened(Interpreter(model_content=self.model, num_threads=1))
+        return opened.run(values)
 
 
-@dataclass
 class _Opened:
-    """One thread's interpreter, and the input's shape that its tensors are allocated for."""
+    """One thread's interpreter."""
 
-    interpreter: Interpreter
-    source: int
-    target: int
-    shape: tuple[int, ...]
+    def __init__(self, interpreter: Interpreter) -> None:
+        self._interpreter = interpreter
+        self._source: int = interpreter.get_input_details()[0]["index"]
+        self._target: int = interpreter.get_output_details()[0]["index"]
+        self._shape: tuple[int, ...] = ()  # of the input that the tensors are allocated for
+
+    def run(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if values.shape != self._shape:
+            self._shape = ()  # should this fail
+            self._interpreter.resize_tensor_input(self._source, values.shape, strict=True)
+            self._interpreter.allocate_tensors()
+            self._shape = values.shape
+        self._interpreter.set_tensor(self._source, values)
+        self._interpreter.invoke()
+        result: NDArray[np.float32] = self._interpreter.get_tensor(self._target)
+        return result
 
 
-def _open(model: bytes, source: Tensor, target: Tensor) -> _Opened:
+def _check(model: bytes, source: Tensor, target: Tensor, largest: Sequence[int]) -> None:
+    """Refuse what breaks the contract, is no plain arithmetic, or is of an absurd size, before anything of it runs."""
     try:
-        interpreter = Interpreter(model_content=model, num_threads=1)
-        _check(interpreter)
-        _allocate(interpreter)
+        if not _has_tables(model):
+            raise ValueError("a table is missing")
+        # The default delegate would hide what tensors there are between input and output.
+        interpreter = Interpreter(
+            model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
+        )
         (taken,), (given,) = interpreter.get_input_details(), interpreter.get_output_details()
-    except (ValueError, RuntimeError) as error:
+        if not _has_form(taken, source):
+            raise CorruptModelError(f"the model does not take {source.dtype} {source.name} of shape {source.shape}")
+        if not _has_form(given, target):
+            raise CorruptModelError(f"the model does not answer {target.dtype} {target.name} of shape {target.shape}")
+        for operation in interpreter._get_ops_details():
+            if operation["op_name"] not in OPERATIONS:
+                raise CorruptModelError(f"the model has an operation that is not run: {operation['op_name']}")
+        _check_sizes(interpreter, MOST_DECLARED)
+        interpreter.resize_tensor_input(taken["index"], largest, strict=True)
+        interpreter.allocate_tensors()
+        _check_sizes(interpreter, MOST_VALUES)
+    except (ValueError, RuntimeError, struct.error) as error:
         raise CorruptModelError(
             "the model file cannot be read as a LiteRT model of one input and one output"
         ) from error
-    if not _has_form(taken, source):
-        raise CorruptModelError(f"the model does not take {source.dtype} {source.name} of shape {source.shape}")
-    if not _has_form(given, target):
-        raise CorruptModelError(f"the model does not answer {target.dtype} {target.name} of shape {target.shape}")
-    return _Opened(interpreter, taken["index"], given["index"], tuple(int(side) for side in taken["shape"]))
 
 
-def _check(interpreter: Interpreter) -> None:
-    """Refuse what is no plain arithmetic, or of an absurd size, before anything of it runs."""
-    for operation in interpreter._get_ops_details():
-        if operation["op_name"] not in OPERATIONS:
-            raise CorruptModelError(f"the model has an operation that is not run: {operation['op_name']}")
-    _check_sizes(interpreter)
+def _has_tables(model: bytes) -> bool:
+    """Tell whether a file has operations, a graph and buffers: LiteRT does not survive one without.
+
+    Raises:
+        struct.error: it is too short.
+    """
+    (root,) = struct.unpack_from("<I", model)
+    offsets = root - struct.unpack_from("<i", model, root)[0]  # of a FlatBuffer's table: 0 where a field is missing
+    (size,) = struct.unpack_from("<H", model, offsets)
+    places = [4 + 2 * number for number in _TABLES.values()]
+    return max(places) < size and all(struct.unpack_from("<H", model, offsets + place)[0] for place in places)
 
 
-def _allocate(interpreter: Interpreter) -> None:
-    """Give all tensors the shapes that follow from the input's, which need not be those that the file declares."""
-    interpreter.allocate_tensors()
-    _check_sizes(interpreter)
-
-
-def _check_sizes(interpreter: Interpreter) -> None:
+def _check_sizes(interpreter: Interpreter, most: int) -> None:
     # By Python's integers: numpy's would wrap around.
     sizes = (math.prod(abs(int(side)) for side in tensor["shape"]) for tensor in interpreter.get_tensor_details())
-    if sum(sizes) > MOST_VALUES:
-        raise CorruptModelError(f"the model's tensors have more than {MOST_VALUES:,} values")
+    if sum(sizes) > most:
+        raise CorruptModelError(f"the model's tensors have more than {most:,} values")
 
 
 def _has_form(details: dict[str, Any], tensor: Tensor) -> bool:

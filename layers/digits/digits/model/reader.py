@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from digits.model.contract import LINE, LOGITS
 from digits.model.graph import Graph
+from digits.pictures.rows import LINE_HEIGHT, LONGEST_LINE
 
 MAX_BATCH = 16
 
@@ -25,7 +26,7 @@ class Reader:
             CorruptModelError: the bytes are not a model, or one with another contract.
         """
         self.model = model
-        self._graph = Graph(model, LINE, LOGITS)
+        self._graph = Graph(model, LINE, LOGITS, (MAX_BATCH, LINE_HEIGHT, LONGEST_LINE))
 
     def logits(self, lines: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the network says of lines of one width.
@@ -36,4 +37,4 @@ class Reader:
         Returns:
             float32 (batch, columns, 11): the logits of the ten digits and the blank, for every second column.
         """
-        return self._graph.run(lines, MAX_BATCH)
+        return self._graph.run(lines)
