@@ -32,16 +32,17 @@ FAULTS: dict[str, Fault | None] = {
     "manifest gone": proxy.only(proxy.gone, "manifest.json"),
     "model gone": proxy.only(proxy.gone, "model.tflite"),
 }
+PHASES = ("cold", "warm", "in the middle")
 
 
-def run(world: World, faults: tuple[str, ...] = tuple(FAULTS)) -> Iterator[Row]:
+def run(world: World, faults: tuple[str, ...] = tuple(FAULTS), phases: tuple[str, ...] = PHASES) -> Iterator[Row]:
     """Have each fault in each phase, and have the batch read again once it is over."""
     before = registry_bucket._CONFIG, reading.PART_LINES
     patient = Config(connect_timeout=READ_TIMEOUT_SECONDS, read_timeout=READ_TIMEOUT_SECONDS)
     registry_bucket._CONFIG, reading.PART_LINES = before[0].merge(patient), PART_LINES
     try:
         expected = undisturbed(world)
-        for name, phase in itertools.product(faults, ("cold", "warm", "in the middle")):
+        for name, phase in itertools.product(faults, phases):
             if FAULTS[name] is None and phase == "in the middle":
                 continue  # a listener that is closed while others write is that of another row
             row = Row("store", f"{name}, batch, {phase}")

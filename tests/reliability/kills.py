@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -73,13 +74,15 @@ class Killer:
         def kill(exchange: Exchange) -> None:
             if answered:
                 exchange.forward()
+            started.wait()  # it may ask before its parent knows who it is
             assert process.pid
             os.kill(process.pid, signal.SIGKILL)
             exchange.cut(reset=True)
 
-        process = self._made(victim, arguments)  # known before its first request comes
+        process, started = self._made(victim, arguments), threading.Event()  # made before its first request comes
         self._world.proxy.seen = count
         process.start()
+        started.set()
         process.join(_WHOLE_SECONDS)
         killed = process.exitcode == -signal.SIGKILL
         process.kill()

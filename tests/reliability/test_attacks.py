@@ -81,7 +81,7 @@ def test_load_is_answered_or_refused_cleanly(world: World) -> None:
 
 
 def test_operators_may_do_everything_under_load(world: World) -> None:
-    assert_nothing_lost(soak.run(world, 6.0, 30.0, swaps=0))
+    assert_nothing_lost(soak.run(world, 4.0, 30.0, swaps=0))
 
 
 def test_secrets_are_found_in_logs(tmp_path: Path) -> None:

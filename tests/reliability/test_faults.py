@@ -30,12 +30,15 @@ def test_a_store_that_fails_costs_a_warm_container_nothing_and_a_cold_one_a_503(
 
 
 def test_a_batch_goes_on_after_its_store_has_failed(world: World) -> None:
-    assert_nothing_lost(batch_faults.run(world, ("reset in the middle of a body",)))
+    assert_nothing_lost(batch_faults.run(world, ("reset in the middle of a body",), ("in the middle",)))
 
 
-def test_a_frozen_container_lets_no_revoked_token_in_and_fails_no_request(world: World) -> None:
+def test_a_frozen_container_lets_no_revoked_token_in_and_fails_no_request(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(freezing, "REALLY_SECONDS", 0.2)
     assert_nothing_lost(freezing.run(world, (70.0,), connections=("die without a word",)))
 
 
 def test_who_is_killed_leaves_nothing_broken(world: World, trained: Path) -> None:
-    assert_nothing_lost(kills.run(world, trained, kills=2))
+    assert_nothing_lost(kills.run(world, trained, kills=1))
