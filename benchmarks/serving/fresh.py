@@ -1,6 +1,8 @@
 """The first start on a fresh machine, where no file has been read yet: once for each, as it takes long.
 
 In the rounds all files are in memory from the start before. Where they are not, the size of what is imported counts.
+What the benchmark itself has mapped, such as numpy's libraries from its own environment, stays in memory; the artifact
+has files of its own, and `tensorflow`'s are not imported here.
 """
 
 from __future__ import annotations

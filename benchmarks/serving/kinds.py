@@ -22,8 +22,9 @@ PHOTO = "phone photo, JPEG, 1600x1200"
 LARGE_PHOTO = "phone photo, JPEG, 4000x3000"
 PIXELS = "`pixels`, 28x28"
 TENSOR = "V2, binary, one image"
+HELLO = "MNIST's PNG to `hello`, which does not look at it"
 # As canonical form gets them, they have 400 to 1,000 pixels on their longest side.
-MIDDLE = (DRAWING, SCAN, PHOTO)
+MIDDLE = (DRAWING, SCAN, PHOTO, LARGE_PHOTO)
 _COLUMNS = (*PHASES, "framework")
 
 type Calls = list[dict[str, Any]]  # what `call_handler` measured with one event, in each round
@@ -43,14 +44,17 @@ def requests() -> dict[str, dict[str, Any]]:
 
 
 def measure(yardsticks: Yardsticks, rounds: int) -> dict[str, Calls]:
-    """Return the calls of each round by what was sent; in a round all kinds take turns."""
-    sent = requests()
-    found: dict[str, Calls] = {name: [] for name in sent}
+    """Return the calls of each round by what was sent; in a round all kinds take turns, and the handlers do."""
+    sent, hello = requests(), {HELLO: events.sample()}
+    found: dict[str, Calls] = {name: [] for name in (*sent, HELLO)}
     for number in range(rounds):
-        in_turn = {name: sent[name] for name in turned(sent, number)}
-        measured = call_handler(bare_python(), yardsticks.ours, emulator.HANDLER, in_turn)
-        for name, each in measured.items():
-            found[name].append(each)
+        calls = {
+            emulator.HANDLER: (yardsticks.ours, {name: sent[name] for name in turned(sent, number)}),
+            "hello.handler": (yardsticks.floor, hello),
+        }
+        for handler in turned(calls, number):
+            for name, each in call_handler(bare_python(), calls[handler][0], handler, calls[handler][1]).items():
+                found[name].append(each)
     return found
 
 
@@ -72,6 +76,11 @@ def lines(summaries: dict[str, Any]) -> Iterator[str]:
 def phase(calls: Calls, name: str) -> list[float]:
     """Return the median milliseconds of a phase in each round."""
     return [phases(each, (name,))[name] for each in calls]
+
+
+def medians(calls: Calls) -> list[float]:
+    """Return the median seconds of a call in each round."""
+    return [statistics.median(each["seconds"]) for each in calls]
 
 
 def _together(calls: Calls) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def test_the_benchmark_measures_every_figure_and_writes_it(
     status = run(SHORT, trained.parent, tmp_path / "serving.json")
     printed, results = capsys.readouterr().out, json.loads((tmp_path / "serving.json").read_text())
     verdicts = [Verdict(**{key: value for key, value in each.items() if key != "met"}) for each in results["figures"]]
-    assert len(verdicts) == 18
+    assert len(verdicts) == 19
     assert all(verdict.line() in printed for verdict in verdicts)
     assert status == int(not all(verdict.met for verdict in verdicts))
     assert all(value > 0 for name in ("images", "side", "phases") for value in results["curves"][name].values())
