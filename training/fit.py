@@ -187,7 +187,7 @@ class Task(Protocol):
         """Return what `compile` takes besides the optimizer: the loss, and a metric of the name `accuracy`."""
 
     def kept_settings(self) -> dict[str, Any]:
-        """Return the same for the trained network, and another optimizer where Keras alone could not load this one."""
+        """Return the same for the trained network, as far as Keras alone can load it."""
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """Return endless batches as Keras takes them."""
@@ -219,8 +219,8 @@ def fit(
     keras.utils.set_random_seed(seed)
     stop.begin(until)
     network, schedule = task.network(), task.schedule
-    optimizer = schedule.optimizer()
-    network.compile(optimizer, jit_compile=False, **task.settings())  # XLA was no faster on any CPU tried
+    # XLA was no faster on any CPU tried.
+    network.compile(schedule.optimizer(), jit_compile=False, **task.settings())
     course = _Course(task, stop, progress)
     network.fit(
         task.batches(seed),
@@ -231,7 +231,7 @@ def fit(
         verbose=0,
     )
     stop.end()
-    network.compile(**{"optimizer": optimizer} | task.kept_settings())
+    network.compile("sgd", **task.kept_settings())  # without a state: nobody goes on, and Keras alone can load it
     return Fitted(network, course.epochs, course.chosen_epoch, course.stopped_by)
 
 

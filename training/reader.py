@@ -59,8 +59,8 @@ class LineTask:
         return {"loss": _LineLoss()}
 
     def kept_settings(self) -> dict[str, Any]:
-        """Return no loss, and an optimizer without a state: Keras has neither that loss nor Muon for convolutions."""
-        return {"optimizer": "sgd"}
+        """Return nothing: Keras does not have that loss."""
+        return {}
 
     def batches(self, seed: int) -> tf.data.Dataset:
         """Return endless batches of lines and their digits."""

@@ -74,7 +74,7 @@ class Killer:
         def kill(exchange: Exchange) -> None:
             if answered:
                 exchange.forward()
-            started.wait()  # it may ask before its parent knows who it is
+            started.wait(_WHOLE_SECONDS)  # it may ask before its parent knows who it is
             assert process.pid
             os.kill(process.pid, signal.SIGKILL)
             exchange.cut(reset=True)

@@ -1,4 +1,4 @@
-"""The short form of what fails around the service: each fault once or twice, nothing lost."""
+"""The short form of what fails around the service: each fault once, nothing lost."""
 
 from __future__ import annotations
 

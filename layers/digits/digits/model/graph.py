@@ -25,10 +25,10 @@ OPERATIONS = frozenset((
     "SOFTMAX", "SPLIT", "SQUEEZE", "STRIDED_SLICE", "SUB", "SUM", "TANH", "TRANSPOSE",
 ))
 # fmt: on
-# In all tensors together: as the file declares them, and, scratch included, for the largest input.
+# How many values all tensors may have together: as the file declares them, and for the largest input, with scratch.
 MOST_DECLARED = 16 * 2**20
 MOST_VALUES = 256 * 2**20
-# Of the file's root table (TensorFlow's schema.fbs), by number.
+# What the file's root table must have, by the number of the field in TensorFlow's schema.fbs.
 _TABLES = {"operator_codes": 1, "subgraphs": 2, "buffers": 4}
 
 
@@ -80,7 +80,7 @@ class _Opened:
 
     def run(self, values: NDArray[np.uint8]) -> NDArray[np.float32]:
         if values.shape != self._shape:
-            self._shape = ()  # should this fail
+            self._shape = ()  # unknown until allocation succeeds
             self._interpreter.resize_tensor_input(self._source, values.shape, strict=True)
             self._interpreter.allocate_tensors()
             self._shape = values.shape
@@ -107,6 +107,8 @@ def _check(model: bytes, source: Tensor, target: Tensor, largest: Sequence[int])
         for operation in interpreter._get_ops_details():
             if operation["op_name"] not in OPERATIONS:
                 raise CorruptModelError(f"the model has an operation that is not run: {operation['op_name']}")
+            if -1 in operation["inputs"][:2]:  # only a bias may be missing: LiteRT would read what is not there
+                raise CorruptModelError(f"an operation of the model has too few inputs: {operation['op_name']}")
         _check_sizes(interpreter, MOST_DECLARED)
         interpreter.resize_tensor_input(taken["index"], largest, strict=True)
         interpreter.allocate_tensors()

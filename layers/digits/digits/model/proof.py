@@ -126,7 +126,8 @@ class LazyReader:
         network = Reader(model)
         for golden in record.goldens:
             try:
-                columns = Columns.of(network.logits(golden.pixels()[None])[0])
+                (logits,) = network.logits(golden.pixels()[None])
+                columns = Columns.of(logits)
                 string = likely_strings(columns)[0]
                 (probability,) = probabilities_of(columns, [string])
             except (ValueError, RuntimeError, IndexError) as error:

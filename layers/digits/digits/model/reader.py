@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from digits.model.contract import LINE, LOGITS
 from digits.model.graph import Graph
-from digits.pictures.rows import LINE_HEIGHT, LONGEST_LINE
+from digits.pictures.rows import LINE_HEIGHT, LONGEST_LINE, MARGIN
 
 MAX_BATCH = 16
 
@@ -26,7 +26,7 @@ class Reader:
             CorruptModelError: the bytes are not a model, or one with another contract.
         """
         self.model = model
-        self._graph = Graph(model, LINE, LOGITS, (MAX_BATCH, LINE_HEIGHT, LONGEST_LINE))
+        self._graph = Graph(model, LINE, LOGITS, (MAX_BATCH, LINE_HEIGHT, LONGEST_LINE + 2 * MARGIN))
 
     def logits(self, lines: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return what the network says of lines of one width.
