@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import struct
 from typing import Any
 
 import numpy as np
@@ -100,6 +101,15 @@ def test_a_model_without_a_graph_is_refused(classifier: Classifier) -> None:
     model[offsets + 8 : offsets + 10] = b"\0\0"  # the third field of the root table: the subgraphs
     with pytest.raises(CorruptModelError, match="cannot be read"):
         Classifier(bytes(model))
+
+
+def test_an_operation_without_its_input_is_refused(classifier: Classifier) -> None:
+    operations = Interpreter(model_content=classifier.model)._get_ops_details()
+    (inputs,) = (each["inputs"] for each in operations if each["op_name"] == "RESHAPE")
+    before, after = (struct.pack("<I2i", 2, inputs[0], second) for second in (inputs[1], -1))
+    assert classifier.model.count(before) == 1
+    with pytest.raises(CorruptModelError, match="too few inputs: RESHAPE"):
+        Classifier(classifier.model.replace(before, after))
 
 
 @pytest.mark.parametrize("data", [b"", b"hello", b"\0" * 1_000])

@@ -30,6 +30,7 @@ MOST_DECLARED = 16 * 2**20
 MOST_VALUES = 256 * 2**20
 # What the file's root table must have, by the number of the field in TensorFlow's schema.fbs.
 _TABLES = {"operator_codes": 1, "subgraphs": 2, "buffers": 4}
+_UNREADABLE = "the model file cannot be read as a LiteRT model of one input and one output"
 
 
 class Graph:
@@ -92,9 +93,9 @@ class _Opened:
 
 def _check(model: bytes, source: Tensor, target: Tensor, largest: Sequence[int]) -> None:
     """Refuse what breaks the contract, is no plain arithmetic, or is of an absurd size, before anything of it runs."""
+    if not _has_tables(model):
+        raise CorruptModelError(_UNREADABLE)
     try:
-        if not _has_tables(model):
-            raise ValueError("a table is missing")
         # The default delegate would hide what tensors there are between input and output.
         interpreter = Interpreter(
             model_content=model, experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
@@ -113,23 +114,20 @@ def _check(model: bytes, source: Tensor, target: Tensor, largest: Sequence[int])
         interpreter.resize_tensor_input(taken["index"], largest, strict=True)
         interpreter.allocate_tensors()
         _check_sizes(interpreter, MOST_VALUES)
-    except (ValueError, RuntimeError, struct.error) as error:
-        raise CorruptModelError(
-            "the model file cannot be read as a LiteRT model of one input and one output"
-        ) from error
+    except (ValueError, RuntimeError) as error:
+        raise CorruptModelError(_UNREADABLE) from error
 
 
 def _has_tables(model: bytes) -> bool:
-    """Tell whether a file has operations, a graph and buffers: LiteRT does not survive one without.
-
-    Raises:
-        struct.error: it is too short.
-    """
-    (root,) = struct.unpack_from("<I", model)
-    offsets = root - struct.unpack_from("<i", model, root)[0]  # of a FlatBuffer's table: 0 where a field is missing
-    (size,) = struct.unpack_from("<H", model, offsets)
+    """Tell whether a file has operations, a graph and buffers: LiteRT does not survive one without."""
     places = [4 + 2 * number for number in _TABLES.values()]
-    return max(places) < size and all(struct.unpack_from("<H", model, offsets + place)[0] for place in places)
+    try:
+        (root,) = struct.unpack_from("<I", model)
+        offsets = root - struct.unpack_from("<i", model, root)[0]  # of a FlatBuffer's table: 0 where a field is missing
+        (size,) = struct.unpack_from("<H", model, offsets)
+        return max(places) < size and all(struct.unpack_from("<H", model, offsets + place)[0] for place in places)
+    except struct.error:  # it is too short
+        return False
 
 
 def _check_sizes(interpreter: Interpreter, most: int) -> None:
