@@ -165,10 +165,9 @@ def _quick_body(images: Any) -> Any:
 
 
 def _default_body(images: Any) -> Any:
-    hidden = _convolution(images, 24, 5, 2, "valid")
-    hidden = _convolution(hidden, 48, 3, 2, "valid")
-    for _ in range(2):
-        hidden = _convolution(hidden, 64, 3)
+    hidden = images
+    for filters, size, strides in ((24, 5, 2), (48, 3, 2), (64, 3, 1), (48, 3, 1)):
+        hidden = _convolution(hidden, filters, size, strides)
     return layers.Dropout(0.3)(_flat(hidden))
 
 
@@ -201,8 +200,6 @@ _MILD = Augmentation(
     shift_pixels=1.5, turn_degrees=10, scale_share=0.1, shear_share=0.1, elastic_pixels=0.7, stroke_share=0.3
 )
 
-_MUON = partial(muon, answers=LOGITS, adam_share=0.7)
-
 # What people send is not only what MNIST has.
 _OPEN_WORLD: dict[str, Any] = {"unusual": True, "outliers_in_batch": 48}
 
@@ -234,7 +231,7 @@ RECIPES = {
             name="quick",
             summary="84 k parameters, 2 epochs: about half a minute on two cores",
             body=_quick_body,
-            optimizer=_MUON,
+            optimizer=partial(muon, answers=LOGITS, adam_share=0.7),
             peak_learning_rate=3e-2,
             epochs=2,
             label_smoothing=0.1,
@@ -245,10 +242,10 @@ RECIPES = {
         ),
         Recipe(
             name="default",
-            summary="92 k parameters, 7 epochs: about three minutes on two cores",
+            summary="91 k parameters, 7 epochs: about four minutes on two cores",
             body=_default_body,
-            optimizer=_MUON,
-            peak_learning_rate=3e-2,
+            optimizer=adamw,
+            peak_learning_rate=2e-2,
             epochs=7,
             label_smoothing=0.1,
             augmentation=_STRONG,
