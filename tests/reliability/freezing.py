@@ -41,13 +41,17 @@ class Frozen:
         self._monotonic = self._wall = 0.0
         self.seconds = 0.0
 
-    def freeze(self, seconds: float, meanwhile: Callable[[], None] = lambda: None) -> None:
-        """Stop it for a while that its clocks tell is of so many seconds: one stands, the other goes on."""
+    def freeze(self, seconds: float, meanwhile: Callable[[], None] = lambda: None, really: float = 0.0) -> None:
+        """Stop it for a while that its clocks tell is of so many seconds: one stands, the other goes on.
+
+        Args:
+            really: for how long at least, in seconds.
+        """
         (process,) = self._container.processes()
         os.kill(process, signal.SIGSTOP)
         started = time.monotonic()
         meanwhile()
-        time.sleep(max(0.0, REALLY_SECONDS - (time.monotonic() - started)))
+        time.sleep(max(0.0, max(really, REALLY_SECONDS) - (time.monotonic() - started)))
         really = time.monotonic() - started
         self._monotonic += really
         self._wall += seconds - really
@@ -81,15 +85,25 @@ def frozen(world: World) -> Iterator[Frozen]:
 
 
 def run(
-    world: World, freezes: tuple[float, ...] = FREEZES_SECONDS, connections: tuple[str, ...] = CONNECTIONS
+    world: World,
+    freezes: tuple[float, ...] = FREEZES_SECONDS,
+    connections: tuple[str, ...] = CONNECTIONS,
+    really: float = 2.0 * TTL_SECONDS,
 ) -> Iterator[Row]:
-    """Freeze containers between requests, with connections that live, end or die meanwhile; then in requests."""
+    """Freeze containers between requests, with connections that live, end or die meanwhile; then in requests.
+
+    Args:
+        really: for how long one of them is stopped in fact, in seconds, where the others' clocks only say so.
+    """
     happens = dict(zip(CONNECTIONS, (lambda: None, world.proxy.drop, world.proxy.deaden), strict=True))
     for name in connections:
         row = Row("frozen", f"between requests, connections {name}")
         for seconds in freezes:
             _between(world, seconds, happens[name], row)
         yield row
+    row = Row("frozen", "between requests, stopped for minutes in fact")
+    _between(world, really, world.proxy.deaden, row, really)
+    yield row
     for phase in (_in_load, _in_refresh, _in_token_check):
         row = Row("frozen", str(phase.__doc__).rstrip("."))
         for seconds in freezes:
@@ -97,7 +111,7 @@ def run(
         yield row
 
 
-def _between(world: World, seconds: float, happen: Callable[[], None], row: Row) -> None:
+def _between(world: World, seconds: float, happen: Callable[[], None], row: Row, really: float = 0.0) -> None:
     world.reset()
     tokens.add(world.bucket, "revoked", REVOKED)
     with frozen(world) as container:
@@ -107,7 +121,7 @@ def _between(world: World, seconds: float, happen: Callable[[], None], row: Row)
             tokens.revoke(world.bucket, "revoked")
             happen()
 
-        container.freeze(seconds, meanwhile)
+        container.freeze(seconds, meanwhile, really)
         status = container.predict(REVOKED)["statusCode"]
         right = (401,) if seconds > TTL_SECONDS else (200, 401)
         row.add(None if status in right else f"revoked token: {status} after {seconds} s", container.seconds)

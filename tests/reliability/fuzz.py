@@ -160,11 +160,13 @@ def problem_of(answer: dict[str, Any]) -> str | None:
     STATUSES[status] += 1
     if status >= 500:
         return f"{status}: {str(answer)[:300]}"
-    has_id = (
-        "x-request-id" in answer["headers"] if "statusCode" in answer else "request_id" in answer or "warm" in answer
-    )
-    several = "predictions" in answer or "readings" in answer or "fields" in answer
-    return None if has_id or several else f"no request id: {str(answer)[:300]}"
+    if "statusCode" in answer:
+        has_id = "x-request-id" in answer["headers"]
+    elif "predictions" in answer:
+        has_id = all("request_id" in each for each in answer["predictions"])
+    else:
+        has_id = "request_id" in answer or "warm" in answer
+    return None if has_id else f"no request id: {str(answer)[:300]}"
 
 
 def _posted(path: str, kind: str, body: bytes) -> dict[str, Any]:

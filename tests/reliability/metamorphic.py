@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from functions.batch import handler as batch
+from local.lambda_invoke import EVENT_TOKEN
 from tests import doors, events
 from tests.batches import Context, dropped, end_batch_container
 from tests.reliability import batch_faults, victims
@@ -41,7 +42,7 @@ def run(world: World) -> Iterator[Row]:
 
 def _core(answer: dict[str, Any]) -> bytes:
     """Return the bytes of an answer without what names the request and the file."""
-    document = events.body_of(answer)
+    document = dict(events.body_of(answer) if "statusCode" in answer else answer)
     document.pop("request_id", None)
     document.pop("input_sha256", None)
     return json.dumps(document, sort_keys=True).encode()
@@ -50,6 +51,12 @@ def _core(answer: dict[str, Any]) -> bytes:
 def _request(digit: int) -> doors.Request:
     body = json.dumps(events.image_json(digit)).encode()
     return doors.Request("POST", "/v1/predict", {**_AUTHORIZED, "content-type": "application/json"}, body)
+
+
+def _tensor(digit: int) -> dict[str, Any]:
+    """Return a request of the Open Inference Protocol for a digit in canonical form."""
+    tensor = {"name": "pixels", "datatype": "UINT8", "shape": [1, 28, 28], "data": _pixels(digit).ravel().tolist()}
+    return events.at(events.post({"inputs": [tensor]}), "/v2/models/digits/infer")
 
 
 def _doors(container: Container) -> Row:
@@ -64,7 +71,11 @@ def _doors(container: Container) -> Row:
         for way in ways:
             found = _core(container(way(request)))
             row.add(None if found == expected else f"{digit} through {way}: {found[:200]!r}")
-    row.figures = {"doors": len(ways)}
+        direct = _core(container.handle({"token": EVENT_TOKEN, **events.image_json(digit)}))
+        row.add(None if direct == expected else f"{digit} by direct invocation: {direct[:200]!r}")
+        tensor = events.body_of(container(_tensor(digit)))["outputs"][0]["data"]
+        row.add(None if tensor == json.loads(expected)["probabilities"] else f"{digit} by V2: {tensor}")
+    row.figures = {"doors": len(ways) + 2}
     return row
 
 

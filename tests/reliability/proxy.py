@@ -220,12 +220,11 @@ def only(fault: Fault, *endings: str) -> Fault:
 
 
 def one_after(first: Fault, ending: str, others: Fault) -> Fault:
-    """Break the first reading of one object in one way, and all else in another."""
-    begun = set[int]()
+    """Break the first reading of one object in one way, whenever things begin to break, and all else in another."""
 
     def chosen(exchange: Exchange) -> None:
-        if exchange.key.endswith(ending) and id(exchange.proxy) not in begun:
-            begun.add(id(exchange.proxy))
+        if exchange.key.endswith(ending) and not exchange.proxy.begun:
+            exchange.proxy.begun = True
             first(exchange)
         else:
             others(exchange)
@@ -257,6 +256,7 @@ class Proxy:
         lifted: set while nothing holds answers back.
         keys: what was asked for: method and key.
         spared: how many requests passed a fault that is for others.
+        begun: whether a fault that is for one request has met it.
         seen: is shown each request, and may return a fault for it alone.
     """
 
@@ -268,6 +268,7 @@ class Proxy:
         self.random = random.Random(1)
         self.keys: list[tuple[str, str]] = []
         self.spared = 0
+        self.begun = False
         self.seen: Callable[[Exchange], Fault | None] = unseen
         self._port = 0
         self._connections: set[socket.socket] = set()
@@ -315,6 +316,7 @@ class Proxy:
     def broken(self, fault: Fault | None) -> Iterator[None]:
         """Have a fault for a while; None refuses connections."""
         self.lifted.clear()
+        self.begun = False
         if fault is None:
             self.close()
         else:

@@ -76,7 +76,7 @@ def run(
 
 
 def _cold(world: World, fault: Fault | None, row: Row) -> None:
-    container, before = Container(world.proxy.url), _asked(world)
+    container, before = Container(world.proxy.url), asked(world)
     with world.proxy.broken(fault):
         answer = container.predict()
         problem = world.problem_of(answer, 7)
@@ -85,7 +85,7 @@ def _cold(world: World, fault: Fault | None, row: Row) -> None:
         if container.seconds > MOST_SECONDS:
             problem = f"{answer['statusCode']} after {container.seconds:.2f} s"
         row.add(problem, container.seconds)
-    _note_met(world, row, before)
+    note_met(world, row, before)
     _recover(row, lambda: world.problem_of(container.predict(), 7))
     container.close()
 
@@ -97,20 +97,20 @@ def _re_check(world: World, fault: Fault | None, row: Row, seconds: float, *, pr
     live = (world.other if promoted else world.version)[0].version
     world.registry.promote(live)
     time.sleep(0.06)
-    before, allowed = _asked(world), {world.version[0].version, live}
+    before, allowed = asked(world), {world.version[0].version, live}
     with world.proxy.broken(fault):
         deadline = time.monotonic() + seconds
         for turn in itertools.count():
-            if time.monotonic() >= deadline:
+            if turn >= 2 and time.monotonic() >= deadline:
                 break
-            if turn % 4:
+            if turn % 4 != 1:
                 problem = world.problem_of(container.predict(), 7, allowed)
             else:
                 problem = world.problem_of_number(container.number())
             if container.seconds > MOST_WARM_SECONDS:
                 problem = f"an answer after {container.seconds:.2f} s"
             row.add(problem, container.seconds)
-    _note_met(world, row, before)
+    note_met(world, row, before)
     _recover(row, lambda: world.problem_of(container.predict(), 7, {live}))
     container.close()
 
@@ -119,7 +119,7 @@ def _first_number(world: World, fault: Fault | None, row: Row) -> None:
     """Ask a container for a number that has read digits alone: what that needs is not there yet; digits go on."""
     container = Container(world.proxy.url)
     container.predict()
-    before = _asked(world)
+    before = asked(world)
     with world.proxy.broken(fault):
         answer = container.number()
         problem = world.problem_of_number(answer)
@@ -129,19 +129,19 @@ def _first_number(world: World, fault: Fault | None, row: Row) -> None:
             problem = f"{answer['statusCode']} after {container.seconds:.2f} s"
         row.add(problem, container.seconds)
         row.add(world.problem_of(container.predict(), 7), container.seconds)
-    _note_met(world, row, before)
+    note_met(world, row, before)
     _recover(row, lambda: world.problem_of_number(container.number()))
     container.close()
 
 
-def _asked(world: World) -> int:
+def asked(world: World) -> int:
     """Return how many requests have met a fault, where there is one."""
     return len(world.proxy.keys) - world.proxy.spared
 
 
-def _note_met(world: World, row: Row, before: int) -> None:
+def note_met(world: World, row: Row, before: int) -> None:
     """Note how many requests met the fault; a row without any would prove nothing."""
-    met = _asked(world) - before
+    met = asked(world) - before
     row.figures["met"] = row.figures.get("met", 0) + met
     if not met and not row.attack.startswith("refused"):  # which come nowhere to be counted
         row.add("the fault was not met")

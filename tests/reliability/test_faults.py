@@ -37,7 +37,7 @@ def test_a_frozen_container_lets_no_revoked_token_in_and_fails_no_request(
     world: World, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(freezing, "REALLY_SECONDS", 0.2)
-    assert_nothing_lost(freezing.run(world, (70.0,), connections=("die without a word",)))
+    assert_nothing_lost(freezing.run(world, (70.0,), connections=("die without a word",), really=0.2))
 
 
 def test_who_is_killed_leaves_nothing_broken(world: World, trained: Path) -> None:

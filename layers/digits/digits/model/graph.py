@@ -30,6 +30,7 @@ MOST_DECLARED = 16 * 2**20
 MOST_VALUES = 256 * 2**20
 # What the file's root table must have, by the number of the field in TensorFlow's schema.fbs.
 _TABLES = {"operator_codes": 1, "subgraphs": 2, "buffers": 4}
+_BIASED = ("CONV_2D", "DEPTHWISE_CONV_2D", "FULLY_CONNECTED")
 _UNREADABLE = "the model file cannot be read as a LiteRT model of one input and one output"
 
 
@@ -108,7 +109,8 @@ def _check(model: bytes, source: Tensor, target: Tensor, largest: Sequence[int])
         for operation in interpreter._get_ops_details():
             if operation["op_name"] not in OPERATIONS:
                 raise CorruptModelError(f"the model has an operation that is not run: {operation['op_name']}")
-            if -1 in operation["inputs"][:2]:  # only a bias may be missing: LiteRT would read what is not there
+            # Only a bias may be missing: LiteRT would read what is not there.
+            if -1 in operation["inputs"][: 2 if operation["op_name"] in _BIASED else None]:
                 raise CorruptModelError(f"an operation of the model has too few inputs: {operation['op_name']}")
         _check_sizes(interpreter, MOST_DECLARED)
         interpreter.resize_tensor_input(taken["index"], largest, strict=True)
