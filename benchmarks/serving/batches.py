@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import statistics
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -13,7 +13,7 @@ import numpy as np
 from benchmarks import emulator
 from benchmarks.archives import BATCH_HANDLER, archive, dropped
 from benchmarks.serving import events
-from benchmarks.serving.calls import call_handler, turned
+from benchmarks.serving.calls import Call, call_in_turn, turned
 from benchmarks.serving.pictures import DIGITS
 from benchmarks.serving.yardsticks import Yardsticks
 from digits.registry.bucket import Bucket
@@ -41,15 +41,13 @@ def measure(yardsticks: Yardsticks, rounds: int) -> dict[str, list[float]]:
     found: dict[str, list[float]] = {name: [] for name in _LABELS}
     for number in range(rounds):
         archives = {"archive": _drop_archives(f"round-{number}")}
-        calls: dict[str, tuple[Sequence[str], dict[str, str], dict[str, Any]]] = {
+        calls: dict[str, Call] = {
             emulator.HANDLER: (bare_python(), yardsticks.ours, {name: ours[name] for name in turned(ours, number)}),
             "tensorflow_predict.batch": ([sys.executable], yardsticks.tensorflow, theirs),
             BATCH_HANDLER: (bare_python(), yardsticks.batch, archives),
         }
-        for handler in turned(calls, number):
-            python, environment, sent = calls[handler]
-            for name, each in call_handler(python, environment, handler, sent).items():
-                found[name].append(statistics.median(each["seconds"]))
+        for name, each in call_in_turn(calls, number).items():
+            found[name].append(statistics.median(each["seconds"]))
     return found
 
 

@@ -7,7 +7,7 @@ import os
 import statistics
 import subprocess
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from digits.errors import OperationError
 
 IN_PROCESS = Path(__file__).parent / "in_process.py"
 _SECONDS = 0.5
+
+type Call = tuple[Sequence[str], dict[str, str], dict[str, Any]]  # interpreter, environment, events by name
 
 
 def time_calls(call: Callable[[], object], times: int) -> list[float]:
@@ -61,6 +63,22 @@ def call_handler(
         raise OperationError(f"{handler} failed: {finished.stderr.strip().splitlines()[-1]}")
     answers: dict[str, Any] = json.loads(finished.stdout.splitlines()[-1])
     return answers
+
+
+def call_in_turn(calls: Mapping[str, Call], number: int) -> dict[str, Any]:
+    """Call several handlers, in another order each round.
+
+    Args:
+        calls: by handler, what `call_handler` takes.
+
+    Returns:
+        What `call_handler` does, of all of them together.
+    """
+    measured: dict[str, Any] = {}
+    for handler in turned(calls, number):
+        python, environment, events = calls[handler]
+        measured |= call_handler(python, environment, handler, events)
+    return measured
 
 
 def median_milliseconds(measured: dict[str, Any]) -> float:

@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks import emulator
 from benchmarks.serving import events, pictures
-from benchmarks.serving.calls import call_handler, turned
+from benchmarks.serving.calls import Call, call_in_turn, turned
 from benchmarks.serving.curves import PHASES, phases
 from benchmarks.serving.yardsticks import Yardsticks
 from local.build import bare_python
@@ -48,13 +48,12 @@ def measure(yardsticks: Yardsticks, rounds: int) -> dict[str, Calls]:
     sent, hello = requests(), {HELLO: events.sample()}
     found: dict[str, Calls] = {name: [] for name in (*sent, HELLO)}
     for number in range(rounds):
-        calls = {
-            emulator.HANDLER: (yardsticks.ours, {name: sent[name] for name in turned(sent, number)}),
-            "hello.handler": (yardsticks.floor, hello),
+        calls: dict[str, Call] = {
+            emulator.HANDLER: (bare_python(), yardsticks.ours, {name: sent[name] for name in turned(sent, number)}),
+            "hello.handler": (bare_python(), yardsticks.floor, hello),
         }
-        for handler in turned(calls, number):
-            for name, each in call_handler(bare_python(), calls[handler][0], handler, calls[handler][1]).items():
-                found[name].append(each)
+        for name, each in call_in_turn(calls, number).items():
+            found[name].append(each)
     return found
 
 
