@@ -22,9 +22,9 @@ Version = Annotated[str, Field(pattern=f"^{VERSION_PATTERN}$")]
 
 
 class _Record(BaseModel):
-    """Immutable; keys that this release does not know are ignored."""
+    """Immutable; keys that this release does not know are ignored. Records are validated as parts of a manifest."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class FileRecord(_Record):
@@ -303,6 +303,8 @@ class Manifest(_Record):
 
     Fields with a default were added after the first release, whose manifests can still be read.
     """
+
+    model_config = ConfigDict(defer_build=False)
 
     schema_version: Literal[1, 2] = 2
     version: Version
