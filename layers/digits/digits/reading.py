@@ -174,5 +174,7 @@ def _outcome(prepared: Prepared, probabilities: NDArray[np.float32], judged: str
 
 def _as_sent(canonical: CanonicalImage, image: DecodedImage) -> CanonicalImage:
     """Return a canonical form with the steps of decoding, and boxes in pixels of the upright picture as sent."""
+    if not image.steps and not canonical.parts:  # most pictures of a batch are small and grey
+        return canonical
     parts = tuple(PartImage(part.pixels, image.as_sent(part.box)) for part in canonical.parts)
     return replace(canonical, steps=(*image.steps, *canonical.steps), parts=parts)
