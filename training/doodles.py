@@ -139,6 +139,17 @@ def thing(generator: Generator) -> Floats:
     return np.asarray(image, np.float32) / np.float32(255)
 
 
+def long_thing(generator: Generator) -> Floats:
+    """Draw the outline of something long with a point, as of a pencil or a knife, and lines across it."""
+    half, tip, end = generator.uniform(0.07, 0.13), generator.uniform(0.1, 0.35), generator.uniform(-0.05, 0.15)
+    upper = np.array([(0, generator.uniform(0, half / 3)), (tip, half), (1 - max(0, end), half), (1, half * (end < 0))])
+    outline: Stroke = np.concatenate([upper, upper[::-1] * (1, -1), upper[:1]])
+    places = generator.choice([tip / 3, tip, 0.7, 0.8, 0.9], int(generator.integers(1, 5)), replace=False)
+    across = [np.array([(place, -1), (place, 1)]) * (1, half * min(1, place / tip)) for place in places]
+    turn = pen.slant(generator, 180, (0.75, 1.3)).T
+    return pen.ink([stroke @ turn for stroke in (outline, *across)], generator.uniform(2, 60 * half))  # or it is a 1
+
+
 def disc(generator: Generator) -> Floats:
     """Draw a filled disc or ellipse."""
     circle: Stroke = np.stack([np.cos(_CIRCLE), np.sin(_CIRCLE)], axis=1)

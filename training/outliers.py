@@ -93,8 +93,9 @@ def _in_print(signs: str, *files: str, longest: int = 1) -> Drawing:
 
 # It shows a digit among the lines, which may well be read: trained on and measured, but no part of the mixture.
 FRAMED = "framed"
-# What a reader of numbers reads.
-NUMBERS = ("pair", "triple", FRAMED)
+_LONG_THING = "long thing"
+# What a reader of numbers reads; beside digits something long is a 1.
+NUMBERS = ("pair", "triple", FRAMED, _LONG_THING)
 
 
 def _families() -> dict[str, Family]:
@@ -115,6 +116,7 @@ def _families() -> dict[str, Family]:
         "texture": Family(_alone(doodles.texture), 4),
         "shadow": Family(_alone(doodles.shadow), 5),
         "thing": Family(_alone(doodles.thing), 6),
+        _LONG_THING: Family(_alone(doodles.long_thing), 3),
         "other letters": Family(_by_hand(glyphs.LETTERS, JUDGING_LETTERS, doodles.written_otherwise), judge=True),
         "other signs": Family(_by_hand(glyphs.SIGNS, JUDGING_SIGNS), judge=True),
         "capitals of other fonts": Family(_in_print(_CAPITALS, *fonts), judge=True),
