@@ -107,4 +107,4 @@ def _batches(recipe: Recipe, training: Part, additions: Additions, seed: int) ->
 
     order = tf.data.Dataset.range(len(images)).shuffle(len(images), seed=seed)
     epochs = order.batch(digits, drop_remainder=True).repeat()
-    return epochs.enumerate().map(batch, num_parallel_calls=tf.data.AUTOTUNE).prefetch(tf.data.AUTOTUNE)
+    return epochs.enumerate().map(batch, num_parallel_calls=2).prefetch(2)

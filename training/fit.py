@@ -223,7 +223,7 @@ def fit(
     network.compile(schedule.optimizer(), jit_compile=False, **task.settings())
     course = _Course(task, stop, progress)
     network.fit(
-        task.batches(seed),
+        _untuned(task.batches(seed)),
         epochs=schedule.epochs_for(task.example_count),
         steps_per_epoch=schedule.steps_for(task.example_count),
         shuffle=False,  # the batches are shuffled already
@@ -233,6 +233,13 @@ def fit(
     stop.end()
     network.compile("sgd", **task.kept_settings())  # without a state: nobody goes on, and Keras alone can load it
     return Fitted(network, course.epochs, course.chosen_epoch, course.stopped_by)
+
+
+def _untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
+    """Return batches that TensorFlow does not tune: it waits for its tuner, up to a minute, when nobody reads on."""
+    options = tf.data.Options()
+    options.autotune.enabled = False
+    return batches.with_options(options)
 
 
 class _Course(keras.callbacks.Callback):

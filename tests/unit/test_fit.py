@@ -178,3 +178,20 @@ def test_whatever_is_trained_keeps_its_best_weights_where_it_is_stopped_and_else
     assert (len(fitted.epochs), fitted.chosen_epoch, fitted.stopped_by) == (stopped_at, chosen, stopped_by)
     assert float(fitted.network.get_weights()[0][0, 0]) == task.weights[chosen - 1]
     assert len(set(task.weights)) == stopped_at
+
+
+def test_nobody_waits_for_tensorflows_tuner_when_training_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    import keras
+
+    from training.fit import StopRequest, fit
+
+    tuned: list[bool] = []
+
+    def watched(network: Any, batches: Any, **settings: Any) -> Any:
+        tuned.append(batches.options().autotune.enabled)
+        return train(network, batches, **settings)
+
+    train = keras.Model.fit
+    monkeypatch.setattr(keras.Model, "fit", watched)
+    fit(TinyTask(0.5), 1, stop=StopRequest(), progress=lambda _: None)
+    assert tuned == [False]
