@@ -153,7 +153,7 @@ def _adapter() -> Mangum:
     logging.getLogger("mangum").setLevel(logging.WARNING)  # it tells each path again, as callers made it up
     app = app_from_environment(os.environ, threads=False)  # Lambda sends one request at a time
     asyncio.set_event_loop(asyncio.new_event_loop())
-    gc.freeze()  # what is there by now stays: no later collection looks through it
+    gc.freeze()  # the application stays as long as the container: no later collection looks through it
     return _adapted(app)
 
 

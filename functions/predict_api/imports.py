@@ -5,8 +5,8 @@ models of OpenAPI documents are many: most of them would take a tenth of a cold 
 They have no setting of their own, so it is in the defaults that they inherit while they are imported; no other thread
 may define models then.
 
-Python looks for garbage whenever enough has been made. Imports make none, and what they make stays: looking through it
-would take a twentieth of a cold start, and some of each later collection.
+Python looks for garbage whenever enough has been made. These imports make hardly any, and what they make stays: looking
+through it would take some of a cold start, and some of each later collection.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ import gc
 
 from pydantic import BaseModel
 
+collects = gc.isenabled()
 gc.disable()
 try:
     BaseModel.model_config["defer_build"] = True
@@ -26,4 +27,5 @@ try:
     import digits.registry.live  # noqa: F401
 finally:
     gc.freeze()
-    gc.enable()
+    if collects:
+        gc.enable()

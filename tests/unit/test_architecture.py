@@ -154,6 +154,36 @@ assert app_from_environment({}).openapi()["paths"]
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
+def test_validators_of_a_manifests_parts_wait_until_one_is_used_by_itself() -> None:
+    code = """
+from digits.model.manifest import FileRecord, Manifest
+assert Manifest.__pydantic_complete__
+assert not FileRecord.__pydantic_complete__
+assert FileRecord(sha256="0" * 64, size_bytes=1).size_bytes == 1
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("before", ["enable", "disable"])
+@pytest.mark.parametrize("failing", [None, "fastapi", "ai_edge_litert"])
+def test_imports_leave_the_collector_as_it_was(before: str, failing: str | None) -> None:
+    code = f"""
+import gc, sys
+gc.{before}()
+if {failing!r}:
+    sys.modules[{failing!r}] = None
+try:
+    import functions.predict_api.handler
+except ImportError:
+    assert {failing!r}
+else:
+    assert not {failing!r}
+    assert gc.get_freeze_count()
+assert gc.isenabled() == ({before!r} == "enable")
+"""
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
 def test_locks_agree_on_every_shared_version() -> None:
     development = locked_versions(LOCKS[0])
     for path in (*LOCKS[1:], RUNTIME_LOCK):

@@ -22,7 +22,10 @@ Version = Annotated[str, Field(pattern=f"^{VERSION_PATTERN}$")]
 
 
 class _Record(BaseModel):
-    """Immutable; keys that this release does not know are ignored. Records are validated as parts of a manifest."""
+    """Immutable; keys that this release does not know are ignored.
+
+    Serving validates records as parts of a manifest alone, so that validators of their own are made where first used.
+    """
 
     model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
