@@ -93,8 +93,9 @@ def _in_print(signs: str, *files: str, longest: int = 1) -> Drawing:
 
 # It shows a digit among the lines, which may well be read: trained on and measured, but no part of the mixture.
 FRAMED = "framed"
+# Beside digits it is a 1.
 _LONG_THING = "long thing"
-# What a reader of numbers reads; beside digits something long is a 1.
+# What a reader of numbers may well read.
 NUMBERS = ("pair", "triple", FRAMED, _LONG_THING)
 
 
