@@ -218,9 +218,9 @@ def _reader(name: str, summary: str, lines: int, epochs: int) -> ReaderRecipe:
 
 
 # Shared by `default` and `best`.
-_READER = _reader("reader", "257 k parameters, 56,000 lines, 2 epochs: about nine minutes on two cores", 56_000, 2)
+_READER = _reader("reader", "257 k parameters, 56,000 lines, 2 epochs: about four minutes on two cores", 56_000, 2)
 _QUICK_READER = _reader(
-    "quick_reader", "257 k parameters, 12,000 lines, 2 epochs: about two minutes on two cores", 12_000, 2
+    "quick_reader", "257 k parameters, 12,000 lines, 2 epochs: about a minute on two cores", 12_000, 2
 )
 
 
@@ -229,7 +229,7 @@ RECIPES = {
     for recipe in (
         Recipe(
             name="quick",
-            summary="84 k parameters, 2 epochs: about half a minute on two cores",
+            summary="84 k parameters, 2 epochs: about a quarter of a minute on two cores",
             body=_quick_body,
             optimizer=partial(muon, answers=LOGITS, adam_share=0.7),
             peak_learning_rate=3e-2,
@@ -242,7 +242,7 @@ RECIPES = {
         ),
         Recipe(
             name="default",
-            summary="91 k parameters, 6 epochs: about three minutes on two cores",
+            summary="91 k parameters, 6 epochs: about a minute on two cores",
             body=_default_body,
             optimizer=adamw,
             peak_learning_rate=2e-2,
@@ -255,7 +255,7 @@ RECIPES = {
         ),
         Recipe(
             name="best",
-            summary="272 k parameters, 12 epochs: about nine minutes on two cores",
+            summary="272 k parameters, 12 epochs: about five minutes on two cores",
             body=_best_body,
             optimizer=adamw,
             peak_learning_rate=2e-2,
@@ -268,7 +268,7 @@ RECIPES = {
         ),
         Recipe(
             name="reference",
-            summary="1.2 M parameters, 12 epochs: about seven minutes on two cores",
+            summary="1.2 M parameters, 12 epochs: about four minutes on two cores",
             body=_reference_body,
             optimizer=keras.optimizers.Adadelta,
             peak_learning_rate=1.0,
