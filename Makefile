@@ -103,7 +103,7 @@ reliability: setup build  ## try faults, freezes, kills, fuzz, load and attacks 
 	@python -m tests.reliability
 
 .PHONY: bench
-bench: setup build  ## measure serving: cold start, latency, throughput, size; about six minutes on an idle machine
+bench: setup build  ## measure serving: cold start, latency, throughput, size; three to six minutes on an idle machine
 	@python -m benchmarks.serving
 
 .PHONY: bench-page

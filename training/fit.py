@@ -236,7 +236,7 @@ def fit(
 
 
 def _untuned(batches: tf.data.Dataset) -> tf.data.Dataset:
-    """Return batches that TensorFlow does not tune: it waits for its tuner, up to a minute, when nobody reads on."""
+    """Return batches that TensorFlow does not tune: it would wait many seconds for its tuner when nobody reads on."""
     options = tf.data.Options()
     options.autotune.enabled = False
     return batches.with_options(options)

@@ -15,7 +15,7 @@ import gc
 
 from pydantic import BaseModel
 
-collects = gc.isenabled()
+_collects = gc.isenabled()
 gc.disable()
 try:
     BaseModel.model_config["defer_build"] = True
@@ -27,5 +27,5 @@ try:
     import digits.registry.live  # noqa: F401
 finally:
     gc.freeze()
-    if collects:
+    if _collects:
         gc.enable()

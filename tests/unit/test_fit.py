@@ -180,7 +180,7 @@ def test_whatever_is_trained_keeps_its_best_weights_where_it_is_stopped_and_else
     assert len(set(task.weights)) == stopped_at
 
 
-def test_nobody_waits_for_tensorflows_tuner_when_training_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tensorflow_does_not_tune_the_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     import keras
 
     from training.fit import StopRequest, fit
