@@ -147,9 +147,8 @@ def long_thing(generator: Generator) -> Floats:
     places = generator.choice([tip / 3, tip, 0.7, 0.8, 0.9], int(generator.integers(1, 5)), replace=False)
     across = [np.array([(place, -1), (place, 1)]) * (1, half * min(1, place / tip)) for place in places]
     turn = pen.slant(generator, 180, (0.75, 1.3)).T
-    return pen.ink(
-        [stroke @ turn for stroke in (outline, *across)], generator.uniform(2, 60 * half)
-    )  # thicker, it is a 1
+    thickness = generator.uniform(2, 60 * half)  # with more it is a 1
+    return pen.ink([stroke @ turn for stroke in (outline, *across)], thickness)
 
 
 def disc(generator: Generator) -> Floats:
